@@ -1,0 +1,42 @@
+# Two commands matter: `make leaderboard` and `make test`. Both set up what they need.
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+INSTALLED := $(VENV)/.installed
+SHELL := /bin/bash
+
+.PHONY: leaderboard test test-all lint bench lock setup clean
+
+setup: $(INSTALLED)
+
+$(INSTALLED): requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(0 if (3, 11) <= v < (3, 14) else f"molcryst_bench needs Python 3.11 to 3.13, {sys.executable} is {v[0]}.{v[1]}: set PYTHON=/path/to/python3.12")'
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@echo "Installing requirements.lock into $(VENV) (a few minutes the first time) ..."
+	@$(BIN)/python -m pip install --quiet --requirement requirements.lock
+	@$(BIN)/python -m pip install --quiet --no-deps --editable .
+	@touch $@
+
+leaderboard: $(INSTALLED)
+	@PATH="$(CURDIR)/$(BIN):$$PATH" dvc repro --quiet
+	@$(BIN)/molcryst report --show
+
+test: $(INSTALLED)
+	@PATH="$(CURDIR)/$(BIN):$$PATH" pytest -m "not slow"
+
+test-all: $(INSTALLED)
+	@PATH="$(CURDIR)/$(BIN):$$PATH" pytest
+
+lint: $(INSTALLED)
+	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy && $(BIN)/lint-imports
+
+bench: $(INSTALLED)
+	@$(BIN)/python -m benchmarks
+
+# Resolves for every supported Python and platform at once; run after changing pyproject.toml.
+lock:
+	@test -x .venv-lock/bin/uv || ($(PYTHON) -m venv .venv-lock && .venv-lock/bin/python -m pip install --quiet uv)
+	@.venv-lock/bin/uv pip compile --quiet --universal --all-extras --no-annotate --custom-compile-command "make lock" --output-file requirements.lock pyproject.toml
+
+clean:
+	rm -rf $(VENV) .venv-lock leaderboard/results leaderboard/results.parquet leaderboard/site datasets/*/store.zarr

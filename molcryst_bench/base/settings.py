@@ -1,0 +1,93 @@
+"""Settings from YAML, checked by pydantic, with errors that name the right key."""
+
+from __future__ import annotations
+
+import types
+import typing
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Self
+
+import yaml
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from molcryst_bench.base.errors import SettingsError, unknown_name
+
+
+class Settings(BaseModel):
+    """Base of all settings: immutable, and a key that is not known is an error."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    @classmethod
+    def parse(cls, values: Any, where: str) -> Self:
+        """Check ``values``, which were read at ``where``.
+
+        Raises:
+            SettingsError: with one line for each wrong key, type or value.
+        """
+        try:
+            return cls.model_validate(values)
+        except ValidationError as error:
+            lines = [_explain(cls, problem) for problem in error.errors()]
+            raise SettingsError("\n".join(f"{where}: {line}" for line in lines)) from None
+
+    @classmethod
+    def load(cls, path: Path) -> Self:
+        """Read and check a YAML file."""
+        return cls.parse(read_yaml(path), str(path))
+
+
+def read_yaml(path: Path) -> Any:
+    """Read a YAML file without running code from it.
+
+    Raises:
+        SettingsError: if the file is missing or is not YAML, with its line.
+    """
+    try:
+        return yaml.safe_load(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise SettingsError(f"{path} does not exist") from None
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise SettingsError(f"{path} is not valid YAML: {error}") from None
+
+
+def _explain(settings: type[BaseModel], problem: Mapping[str, Any]) -> str:
+    *parents, key = problem["loc"] or ("",)
+    dotted = ".".join(str(part) for part in problem["loc"])
+    if problem["type"] == "extra_forbidden":
+        prefix = ".".join(str(part) for part in parents)
+        place = f" in '{prefix}'" if prefix else ""
+        return unknown_name("key", str(key), _fields_at(settings, parents)) + place
+    if problem["type"] == "missing":
+        return f"the key '{dotted}' is missing"
+    return f"'{dotted}' is {problem['input']!r}: {problem['msg']}"
+
+
+def _fields_at(settings: type[BaseModel], path: list[str | int]) -> list[str]:
+    """Follow ``path`` through nested settings, lists and mappings to the fields at its end."""
+    current: Any = settings
+    for part in path:
+        current = _step_into(current, part)
+    model = _model_in(current)
+    return list(model.model_fields) if model else []
+
+
+def _step_into(annotation: Any, part: str | int) -> Any:
+    model = _model_in(annotation)
+    if model is annotation and model is not None:
+        field = model.model_fields.get(str(part))
+        return field.annotation if field else None
+    if typing.get_origin(annotation) in (dict, list, tuple):
+        return typing.get_args(annotation)[-1]
+    return _step_into(model, part) if model else None
+
+
+def _model_in(annotation: Any) -> type[BaseModel] | None:
+    """Return ``X`` for ``X`` itself and for ``X | None``."""
+    if isinstance(annotation, type) and not isinstance(annotation, types.GenericAlias):
+        return annotation if issubclass(annotation, BaseModel) else None
+    if typing.get_origin(annotation) in (typing.Union, types.UnionType):
+        found = (_model_in(argument) for argument in typing.get_args(annotation))
+        return next((model for model in found if model), None)
+    return None
