@@ -1,0 +1,1 @@
+"""Raw bytes to records: one importer per dataset, downloads and dataset cards."""

