@@ -1,0 +1,1 @@
+"""Records to adjacency lists, graph stores, splits and batches."""

@@ -1,0 +1,236 @@
+"""Building a graph store: in parts by any number of workers, resumable, the same every time."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from pydantic import Field
+
+from molcryst_bench.base.code import code_digest
+from molcryst_bench.base.errors import SettingsError, SourceError
+from molcryst_bench.base.files import (
+    checksum_of,
+    digest_of,
+    explained_disk_errors,
+    recover_folder,
+    replace_folder,
+    whole_file,
+    write_json,
+)
+from molcryst_bench.base.settings import Settings
+from molcryst_bench.graphs.layout import SCHEMA_VERSION, id_digest
+from molcryst_bench.graphs.neighbors import GraphSpec
+from molcryst_bench.graphs.parts import read_quarantined, write_part
+from molcryst_bench.graphs.store import open_store
+from molcryst_bench.graphs.writer import DEFAULT_SHARD_BYTES, write_store
+from molcryst_bench.sources.card import Card
+from molcryst_bench.sources.record import Quarantined, RawRecord, Source
+
+PART_RECORDS = 2048
+_AHEAD = 4  # parts in flight: enough to keep workers busy, few enough to bound memory
+Progress = Callable[[int, int], None]
+
+
+class Sample(Settings):
+    """A fixed random subset of a dataset."""
+
+    size: int = Field(gt=0, description="number of records")
+    seed: int = 0
+
+
+class DatasetSettings(Settings):
+    """How a dataset becomes a store, in ``params.yaml``."""
+
+    graph: GraphSpec = GraphSpec()
+    sample: Sample | None = Field(default=None, description="build only this subset")
+
+
+@dataclass(frozen=True)
+class BuildRequest:
+    """Everything that decides what is in a store."""
+
+    card: Card
+    source: Source
+    paths: Mapping[str, Path]
+    settings: DatasetSettings
+
+    def raw_checksums(self) -> dict[str, str]:
+        """Return the SHA-256 of every raw file."""
+        return {name: checksum_of(path) for name, path in sorted(self.paths.items())}
+
+
+def build_store(
+    request: BuildRequest,
+    path: Path,
+    executor: Executor,
+    shard_bytes: int = DEFAULT_SHARD_BYTES,
+    progress: Progress = lambda done, total: None,
+    accept_quarantined: bool = False,
+) -> str:
+    """Build a store, or find it built already, and return its digest.
+
+    Parts that an earlier, killed build has finished are kept. The old store stays until the new
+    one is whole.
+
+    Raises:
+        SourceError: if more records are unusable than the card knows of; they are listed in
+            ``quarantine.parquet`` beside the store.
+    """
+    recover_folder(path)
+    raw = request.raw_checksums()
+    fingerprint = _fingerprint(request, raw)
+    if (digest := _digest_if_built(path, fingerprint)) is not None:
+        return digest
+    workspace = path.with_name(f".{path.name}.building")
+    with explained_disk_errors(path):
+        _prepare(workspace, fingerprint)
+        population = [record.id for record in request.source.raw_records(request.paths)]
+        _check_unique(population)
+        chosen = _choose(population, request.settings.sample)
+        parts = _make_parts(request, chosen, workspace, executor, progress)
+        _handle_quarantined(request.card, parts, path, accept_quarantined)
+        attributes = _attributes(request, raw, fingerprint, population)
+        return _assemble(parts, workspace, path, request.card, attributes, shard_bytes)
+
+
+def _assemble(
+    parts: list[Path],
+    workspace: Path,
+    path: Path,
+    card: Card,
+    attributes: dict[str, Any],
+    shard_bytes: int,
+) -> str:
+    assembled = workspace / "store"
+    shutil.rmtree(assembled, ignore_errors=True)
+    digest = write_store(parts, assembled, card.targets, attributes, shard_bytes)
+    replace_folder(assembled, path)
+    shutil.rmtree(workspace)
+    return digest
+
+
+def _fingerprint(request: BuildRequest, raw: Mapping[str, str]) -> str:
+    """Identify a build by all that its result depends on."""
+    targets = {name: target.model_dump() for name, target in request.card.targets.items()}
+    settings = request.settings.model_dump()
+    code = code_digest(write_part.__module__, type(request.source).__module__)
+    parts = [SCHEMA_VERSION, PART_RECORDS, request.source.name, dict(raw), targets, settings, code]
+    return digest_of(parts)
+
+
+def _digest_if_built(path: Path, fingerprint: str) -> str | None:
+    if not path.exists():
+        return None
+    store = open_store(path)
+    return store.digest if store.attributes.get("fingerprint") == fingerprint else None
+
+
+def _prepare(workspace: Path, fingerprint: str) -> None:
+    """Keep the parts of a killed build of the same thing; sweep away those of any other."""
+    stamp = workspace / "fingerprint.json"
+    if not stamp.exists() or stamp.read_text().strip() != f'"{fingerprint}"':
+        shutil.rmtree(workspace, ignore_errors=True)
+        workspace.mkdir(parents=True)
+        write_json(stamp, fingerprint)
+
+
+def _check_unique(ids: list[str]) -> None:
+    if len(set(ids)) != len(ids):
+        seen: set[str] = set()
+        twice = next(name for name in ids if name in seen or seen.add(name))  # type: ignore[func-returns-value]
+        raise SourceError(f"the raw files hold the record '{twice}' more than once")
+
+
+def _choose(population: list[str], sample: Sample | None) -> frozenset[str]:
+    if sample is None:
+        return frozenset(population)
+    if sample.size > len(population):
+        message = f"a sample of {sample.size:,} records is asked for, the dataset has"
+        raise SettingsError(f"{message} {len(population):,}")
+    generator = np.random.default_rng(sample.seed)
+    rows = generator.choice(len(population), sample.size, replace=False)
+    return frozenset(population[row] for row in rows)
+
+
+def _make_parts(
+    request: BuildRequest,
+    chosen: frozenset[str],
+    workspace: Path,
+    executor: Executor,
+    progress: Progress,
+) -> list[Path]:
+    """Make all missing parts, a bounded number at a time, and return all of them in order."""
+    spec, targets = request.settings.graph, request.card.targets
+    parts: list[Path] = []
+    running: set[Future[Any]] = set()
+    done = 0
+    for number, raws in enumerate(_batches(request, chosen)):
+        parts.append(workspace / f"part-{number:06d}.npz")
+        if not parts[-1].exists():
+            arguments = (parts[-1], raws, request.source, spec, targets)
+            running.add(executor.submit(write_part, *arguments))
+        done += len(raws)
+        running = _wait_for(running, at_most=_AHEAD)
+        progress(done, len(chosen))
+    _wait_for(running, at_most=0)
+    return parts
+
+
+def _batches(request: BuildRequest, chosen: frozenset[str]) -> Iterator[list[RawRecord]]:
+    records: Iterable[RawRecord] = request.source.raw_records(request.paths)
+    wanted = (record for record in records if record.id in chosen)
+    while batch := list(islice(wanted, PART_RECORDS)):
+        yield batch
+
+
+def _wait_for(running: set[Future[Any]], at_most: int) -> set[Future[Any]]:
+    while len(running) > at_most:
+        finished, running = wait(running, return_when=FIRST_COMPLETED)
+        for future in finished:
+            future.result()
+    return running
+
+
+def _handle_quarantined(card: Card, parts: list[Path], path: Path, accept: bool) -> None:
+    rows = [row for part in parts for row in read_quarantined(part)]
+    listing = path.with_name("quarantine.parquet")
+    with whole_file(listing) as partial:
+        columns = {field: [getattr(row, field) for row in rows] for field in Quarantined._fields}
+        schema = pa.schema([(field, pa.string()) for field in Quarantined._fields])
+        pq.write_table(pa.table(columns, schema=schema), partial)
+    if len(rows) > card.quarantined and not accept:
+        shown = [f"  {row.file}, {row.id}: {row.reason}" for row in rows[:5]]
+        more = [f"  ... and {len(rows) - 5:,} more"] if len(rows) > 5 else []
+        head = f"{len(rows):,} unusable records where the card of {card.name} knows of"
+        tail = f"All are listed in {listing}. Build without them: --accept-quarantined"
+        raise SourceError("\n".join([f"{head} {card.quarantined:,}:", *shown, *more, tail]))
+
+
+def _attributes(
+    request: BuildRequest, raw: Mapping[str, str], fingerprint: str, population: list[str]
+) -> dict[str, Any]:
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "dataset": request.card.name,
+        "graph": request.settings.graph.model_dump(),
+        "targets": {
+            name: target.model_dump(exclude={"raw"})
+            for name, target in request.card.targets.items()
+        },
+        "provenance": {
+            "source": request.source.name,
+            "raw_sha256": dict(raw),
+            "sample": request.settings.model_dump()["sample"],
+        },
+        "population": {"records": len(population), "id_digest": id_digest(population)},
+        "fingerprint": fingerprint,
+    }

@@ -1,0 +1,182 @@
+"""All graphs of a store as flat tensors, from which batches are gathered without a Python loop."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch_geometric.data import Batch
+
+from molcryst_bench.base.errors import SettingsError, unknown_name
+
+if TYPE_CHECKING:
+    from molcryst_bench.graphs.store import GraphStore
+
+# Torch computes with few unsigned types; an index this small costs nothing to widen.
+_WIDER = {np.dtype(np.uint16): np.int32, np.dtype(np.uint32): np.int64}
+
+
+@dataclass(frozen=True)
+class Lattice:
+    """What periodic graphs have beside their atoms."""
+
+    cell: Tensor  # (graphs, 3, 3) Å, rows are vectors
+    shift: Tensor  # (edges, 3) whole cells
+
+
+@dataclass(frozen=True)
+class FlatGraphs:
+    """Flat tensors of many graphs, on any device."""
+
+    node_offset: Tensor  # (graphs + 1,)
+    edge_offset: Tensor  # (graphs + 1,)
+    atomic_number: Tensor  # (nodes,)
+    position: Tensor  # (nodes, 3) Å
+    ends: Tensor  # (edges, 2) sender and receiver, counted within their graph
+    symmetric: bool  # each pair of atoms is stored once
+    lattice: Lattice | None
+    graph_targets: Tensor  # (graphs, targets) float64
+    graph_target_names: tuple[str, ...]
+    node_targets: dict[str, Tensor]  # (nodes,) float64
+
+    @classmethod
+    def from_store(cls, store: GraphStore) -> FlatGraphs:
+        """Read all arrays of a store into memory."""
+        at_graphs = [name for name, target in store.targets.items() if target.level == "graph"]
+        at_nodes = [name for name, target in store.targets.items() if target.level == "node"]
+        columns = [store.read(f"targets/{name}") for name in at_graphs]
+        ends = [_widened(store.read(f"edges/{end}")) for end in ("sender", "receiver")]
+        return cls(
+            node_offset=torch.from_numpy(store.read("graphs/node_offset")),
+            edge_offset=torch.from_numpy(store.read("graphs/edge_offset")),
+            atomic_number=torch.from_numpy(store.read("nodes/atomic_number")),
+            position=torch.from_numpy(store.read("nodes/position")),
+            ends=torch.from_numpy(np.stack(ends, axis=1)),
+            symmetric=store.spec.symmetric,
+            lattice=_lattice(store),
+            graph_targets=torch.from_numpy(
+                np.stack([np.empty(len(store)), *columns], axis=1)[:, 1:]
+            ),
+            graph_target_names=tuple(at_graphs),
+            node_targets={n: torch.from_numpy(store.read(f"targets/{n}")) for n in at_nodes},
+        )
+
+    def with_targets(self, names: Sequence[str]) -> FlatGraphs:
+        """Return the same graphs with these targets alone."""
+        known = [*self.graph_target_names, *self.node_targets]
+        for name in names:
+            if name not in known:
+                raise SettingsError(unknown_name("target", name, known))
+        chosen = tuple(name for name in names if name in self.graph_target_names)
+        columns = [self.graph_target_names.index(name) for name in chosen]
+        return replace(
+            self,
+            graph_targets=self.graph_targets[:, columns].contiguous(),
+            graph_target_names=chosen,
+            node_targets={n: self.node_targets[n] for n in names if n in self.node_targets},
+        )
+
+    def select(self, rows: Sequence[int] | Tensor) -> Batch:
+        """Gather graphs into one batch.
+
+        The batch has ``z`` (nodes,), ``pos`` (nodes, 3), ``edge_index`` (2, edges) with both
+        directions of each pair side by side where the list is symmetric, ``batch``, ``ptr``,
+        ``targets``, and ``cell`` (graphs, 3, 3) and ``edge_shift`` (edges, 3) where periodic.
+        """
+        rows = torch.as_tensor(rows, device=self.node_offset.device)
+        nodes = _Ranges.of(self.node_offset, rows)
+        edges = _Ranges.of(self.edge_offset, rows)
+        node, edge = nodes.flat(), edges.flat()
+        graphs = torch.arange(len(rows), device=rows.device)
+        first_node = nodes.ptr[:-1].repeat_interleave(edges.count, output_size=len(edge))
+        ends = self.ends.index_select(0, edge) + first_node[:, None]  # (pairs, 2)
+        content: dict[str, Any] = {
+            "z": self.atomic_number.index_select(0, node).long(),
+            "pos": self.position.index_select(0, node),
+            "edge_index": _both_directions(ends) if self.symmetric else ends.t().contiguous(),
+            "targets": self._targets(rows, node),
+        }
+        if self.lattice is not None:
+            content |= self._periodic(self.lattice, rows, edge)
+        batch = Batch(
+            **content,
+            batch=graphs.repeat_interleave(nodes.count, output_size=len(node)),
+            ptr=nodes.ptr,
+            symmetric=self.symmetric,
+        )
+        _make_separable(batch, nodes.ptr, edges.ptr * (2 if self.symmetric else 1))
+        return batch
+
+    def _targets(self, rows: Tensor, node: Tensor) -> dict[str, Tensor]:
+        columns = self.graph_targets.index_select(0, rows).unbind(1)
+        targets = dict(zip(self.graph_target_names, columns, strict=True))
+        return targets | {n: values[node] for n, values in self.node_targets.items()}
+
+    def _periodic(self, lattice: Lattice, rows: Tensor, edge: Tensor) -> dict[str, Tensor]:
+        shift = lattice.shift.index_select(0, edge)  # (pairs, 3)
+        if self.symmetric:
+            shift = torch.stack([shift, -shift], dim=1).reshape(-1, 3)  # (edges, 3)
+        return {"cell": lattice.cell[rows], "edge_shift": shift.to(self.position.dtype)}
+
+
+@dataclass(frozen=True)
+class _Ranges:
+    """Ranges of rows, one for each graph of a batch."""
+
+    start: Tensor  # (batch,) in the flat array
+    count: Tensor  # (batch,)
+    ptr: Tensor  # (batch + 1,) in the batch
+
+    @classmethod
+    def of(cls, offset: Tensor, rows: Tensor) -> _Ranges:
+        start = offset[rows]
+        count = offset[rows + 1] - start
+        ptr = torch.zeros(len(rows) + 1, dtype=torch.int64, device=offset.device)
+        torch.cumsum(count, 0, out=ptr[1:])
+        return cls(start, count, ptr)
+
+    def flat(self) -> Tensor:
+        """Return the row numbers of all ranges, one after the other."""
+        total = int(self.ptr[-1])
+        jump = (self.start - self.ptr[:-1]).repeat_interleave(self.count, output_size=total)
+        return jump + torch.arange(total, device=jump.device)
+
+
+def _both_directions(ends: Tensor) -> Tensor:
+    """Return (2, 2 * pairs) edges in which the reverse of each edge stands next to it."""
+    edge_index = torch.empty((2, len(ends), 2), dtype=torch.int64, device=ends.device)
+    edge_index[0] = ends
+    edge_index[1, :, 0] = ends[:, 1]
+    edge_index[1, :, 1] = ends[:, 0]
+    return edge_index.view(2, -1)
+
+
+def _make_separable(batch: Batch, node_ptr: Tensor, edge_ptr: Tensor) -> None:
+    """Tell PyG where each graph lies, for ``batch.to_data_list()`` and ``batch[i]``."""
+    graph_ptr = torch.arange(len(node_ptr))
+    graphs, zeros = len(node_ptr) - 1, torch.zeros(len(node_ptr) - 1, dtype=torch.int64)
+    slices: dict[str, Any] = {"z": node_ptr, "pos": node_ptr, "edge_index": edge_ptr}
+    if "cell" in batch:
+        slices |= {"cell": graph_ptr, "edge_shift": edge_ptr}
+    increments: dict[str, Any] = dict.fromkeys(slices, zeros) | {"edge_index": node_ptr[:-1]}
+    per_graph = {n: len(values) == graphs for n, values in batch.targets.items()}
+    slices["targets"] = {n: graph_ptr if whole else node_ptr for n, whole in per_graph.items()}
+    increments["targets"] = dict.fromkeys(per_graph, zeros)
+    batch._num_graphs = graphs
+    batch._slice_dict = slices
+    batch._inc_dict = increments
+
+
+def _widened(array: np.ndarray) -> np.ndarray:
+    return array.astype(_WIDER.get(array.dtype, array.dtype))
+
+
+def _lattice(store: GraphStore) -> Lattice | None:
+    if not store.read("graphs/pbc").any():
+        return None
+    cell = torch.from_numpy(store.read("graphs/cell")).float()
+    return Lattice(cell, torch.from_numpy(store.read("edges/shift")))

@@ -1,0 +1,100 @@
+"""Parts: a few thousand records as flat arrays, made by one worker, kept until all are done."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from ase import Atoms
+
+from molcryst_bench.base.files import whole_file
+from molcryst_bench.graphs.neighbors import Edges, GraphSpec, find_edges
+from molcryst_bench.sources.card import Target
+from molcryst_bench.sources.record import (
+    BadRecordError,
+    Quarantined,
+    RawRecord,
+    Record,
+    Source,
+)
+
+CLOSEST_APPROACH = 0.4  # Å; the shortest bond, in H2, has 0.74
+Part = dict[str, np.ndarray]
+
+
+class _Graph(NamedTuple):
+    record: Record
+    edges: Edges
+
+
+def write_part(
+    path: Path,
+    raws: Sequence[RawRecord],
+    source: Source,
+    spec: GraphSpec,
+    targets: Mapping[str, Target],
+) -> list[Quarantined]:
+    """Parse raw records, find their edges and write them as one part; return the unusable ones."""
+    graphs, quarantined = [], []
+    for raw in raws:
+        try:
+            graphs.append(_build(source.parse(raw), spec))
+        except BadRecordError as error:
+            quarantined.append(Quarantined(raw.file, raw.id, str(error)))
+    with whole_file(path) as partial, partial.open("wb") as file:
+        np.savez(file, allow_pickle=False, **_flatten(graphs, targets), **_as_arrays(quarantined))
+    return quarantined
+
+
+def read_quarantined(path: Path) -> list[Quarantined]:
+    """Return the records that a finished part has set aside."""
+    with np.load(path, allow_pickle=False) as part:
+        return [Quarantined(*map(str, row)) for row in part["quarantined"]]
+
+
+def _build(record: Record, spec: GraphSpec) -> _Graph:
+    if not np.isfinite(record.atoms.positions).all():
+        raise BadRecordError("a coordinate is not finite")
+    edges = find_edges(record.atoms, spec)
+    if len(edges.distance) and edges.distance.min() < CLOSEST_APPROACH:
+        raise BadRecordError(f"two atoms are {edges.distance.min():.3f} Å apart")
+    if np.abs(edges.shift).max(initial=0) > np.iinfo(np.int8).max:
+        raise BadRecordError("the cell is over a hundred times smaller than the cut-off")
+    return _Graph(record, edges)
+
+
+def _flatten(graphs: Sequence[_Graph], targets: Mapping[str, Target]) -> Part:
+    atoms: list[Atoms] = [graph.record.atoms for graph in graphs]
+    edges = [graph.edges for graph in graphs]
+    part = {
+        "graphs/id": np.array([graph.record.id for graph in graphs], dtype=str),
+        "graphs/cell": np.array([a.cell.array for a in atoms], np.float64).reshape(-1, 3, 3),
+        "graphs/pbc": np.array([a.pbc for a in atoms], bool).reshape(-1, 3),
+        "nodes/count": np.array([len(a) for a in atoms], np.int64),
+        "nodes/atomic_number": _join([a.numbers for a in atoms], np.uint8, ()),
+        "nodes/position": _join([a.positions for a in atoms], np.float32, (3,)),
+        "edges/count": np.array([len(e.sender) for e in edges], np.int64),
+        "edges/sender": _join([e.sender for e in edges], np.uint32, ()),
+        "edges/receiver": _join([e.receiver for e in edges], np.uint32, ()),
+        "edges/shift": _join([e.shift for e in edges], np.int8, (3,)),
+    }
+    for name, target in targets.items():
+        values = [graph.record.targets[name] for graph in graphs]
+        part[f"targets/{name}"] = _target_column(values, target)
+    return part
+
+
+def _target_column(values: Sequence[float | np.ndarray], target: Target) -> np.ndarray:
+    if target.level == "graph" or not values:
+        return np.array(values, np.float64)
+    return np.concatenate([np.asarray(value, np.float64) for value in values])
+
+
+def _join(arrays: Sequence[np.ndarray], dtype: type, row: tuple[int, ...]) -> np.ndarray:
+    return np.concatenate([np.empty((0, *row), dtype), *arrays]).astype(dtype, copy=False)
+
+
+def _as_arrays(quarantined: Sequence[Quarantined]) -> Part:
+    return {"quarantined": np.array(quarantined, dtype=str).reshape(-1, 3)}

@@ -1,0 +1,118 @@
+"""Splits of a dataset: record ids and their subsets, with proof of what they were made for."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import torch
+from torch import Tensor
+
+from molcryst_bench.base.errors import SettingsError, StoreError, unknown_name
+from molcryst_bench.base.files import whole_file
+from molcryst_bench.graphs.layout import id_digest
+
+if TYPE_CHECKING:
+    from molcryst_bench.graphs.store import GraphStore
+
+SUBSETS = ("train", "valid", "test")
+_DIGEST_KEY = b"id_digest"
+
+
+@dataclass(frozen=True)
+class Split:
+    """Which record belongs to which subset.
+
+    ``ids`` and ``subset`` have one entry for each record; ``subset`` indexes ``SUBSETS``.
+    """
+
+    name: str
+    ids: np.ndarray  # (records,) str
+    subset: np.ndarray  # (records,) int8
+    population_digest: str  # of the ids that the split was made for
+
+    @property
+    def digest(self) -> str:
+        """Digest of the assignment, whatever the order of the ids."""
+        return id_digest(f"{i} {SUBSETS[s]}" for i, s in zip(self.ids, self.subset, strict=True))
+
+    def rows(self, subset: str) -> Tensor:
+        """Return the positions of the records of one subset."""
+        if subset not in SUBSETS:
+            raise SettingsError(unknown_name("subset", subset, SUBSETS))
+        return torch.from_numpy(np.flatnonzero(self.subset == SUBSETS.index(subset)))
+
+    def checked(self, store: GraphStore) -> Split:
+        """Return this split in the order of a store, restricted to its records.
+
+        Raises:
+            StoreError: if the split was made for another set of ids.
+        """
+        if self.population_digest != store.population_digest():
+            message = f"the split '{self.name}' was made for other records than {store.path} holds"
+            raise StoreError(f"{message}: restore the split file or build the store again")
+        order = np.argsort(self.ids)
+        position = order[np.searchsorted(self.ids, store.ids, sorter=order)]
+        return Split(self.name, store.ids, self.subset[position], self.population_digest)
+
+
+def load_split(path: Path) -> Split:
+    """Read a split.
+
+    Raises:
+        SettingsError: if there is no such split.
+        StoreError: if the file is not one.
+    """
+    if not path.exists():
+        known = [other.stem for other in path.parent.glob("*.parquet")]
+        raise SettingsError(unknown_name("split", path.stem, known))
+    try:
+        table = pq.read_table(path)
+        ids, names = table["id"].to_numpy(), table["subset"].to_numpy()
+        subset = np.array([SUBSETS.index(name) for name in names], np.int8)
+        digest = table.schema.metadata[_DIGEST_KEY].decode()
+    except (pa.ArrowInvalid, KeyError, TypeError, ValueError) as error:
+        raise StoreError(f"{path} is not a split: {error}") from error
+    if digest != id_digest(ids.tolist()):
+        raise StoreError(f"{path} does not hold the ids that it was made for: restore it from git")
+    return Split(path.stem, ids.astype(str), subset, digest)
+
+
+def save_split(split: Split, path: Path) -> None:
+    """Write a split, sorted by id, in a few bytes for each record."""
+    order = np.argsort(split.ids)
+    names = pa.array([SUBSETS[subset] for subset in split.subset[order]]).dictionary_encode()
+    table = pa.table({"id": split.ids[order].tolist(), "subset": names})
+    table = table.replace_schema_metadata({_DIGEST_KEY: split.population_digest})
+    with whole_file(path) as partial:
+        pq.write_table(
+            table,
+            partial,
+            compression="zstd",
+            compression_level=19,
+            use_dictionary=["subset"],
+            column_encoding={"id": "DELTA_BYTE_ARRAY"},
+        )
+
+
+def random_split(ids: list[str], sizes: tuple[int, int], seed: int) -> Split:
+    """Draw the literature's random split: permute the sorted ids, cut, the rest is the test set.
+
+    NumPy's legacy generator is used because published splits are defined by it.
+
+    Args:
+        ids: of all records.
+        sizes: of the training and validation set.
+        seed: of the permutation.
+    """
+    ordered = np.array(sorted(ids))
+    train, valid = sizes
+    permutation = np.random.RandomState(seed).permutation(len(ordered))
+    subset = np.full(len(ordered), SUBSETS.index("test"), np.int8)
+    subset[permutation[:train]] = SUBSETS.index("train")
+    subset[permutation[train : train + valid]] = SUBSETS.index("valid")
+    return Split("random", ordered, subset, id_digest(ids))

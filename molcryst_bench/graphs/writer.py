@@ -1,0 +1,153 @@
+"""Parts to a sharded Zarr v3 store: one pass per array, one write per shard."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import zarr
+from numpy.dtypes import StringDType
+from zarr.codecs import BloscCodec, Crc32cCodec, ZstdCodec
+
+from molcryst_bench.graphs.layout import ArraySpec, array_digest, store_digest
+from molcryst_bench.sources.card import Target
+
+CHUNK_BYTES = 1 << 20
+DEFAULT_SHARD_BYTES = 64 << 20
+
+
+@dataclass(frozen=True)
+class _Counts:
+    nodes: np.ndarray  # (graphs,)
+    edges: np.ndarray  # (graphs,)
+
+
+def write_store(
+    parts: Sequence[Path],
+    path: Path,
+    targets: Mapping[str, Target],
+    attributes: Mapping[str, Any],
+    shard_bytes: int = DEFAULT_SHARD_BYTES,
+) -> str:
+    """Write the arrays of all parts to a new store and return its digest.
+
+    Args:
+        parts: files of flat arrays, in the order of the records.
+        path: an empty folder.
+        targets: what the parts hold beside the graphs.
+        attributes: metadata to keep with the store.
+        shard_bytes: size of a shard before compression; one shard at a time is in memory.
+    """
+    counts = _Counts(_all_rows(parts, "nodes/count"), _all_rows(parts, "edges/count"))
+    group = zarr.open_group(path, mode="w-", zarr_format=3)
+    digests = {}
+    for spec in _specs(counts, targets):
+        blocks = _blocks(parts, spec, counts)
+        array = _create(group, spec, shard_bytes)
+        digests[spec.name] = array_digest(spec, _written(array, spec, blocks))
+    digest = store_digest(digests)
+    group.attrs.update({**attributes, "digest": digest, "array_digests": digests})
+    zarr.consolidate_metadata(group.store)
+    return digest
+
+
+def _specs(counts: _Counts, targets: Mapping[str, Target]) -> list[ArraySpec]:
+    graphs, nodes, edges = len(counts.nodes), int(counts.nodes.sum()), int(counts.edges.sum())
+    # The smallest type for atom indices depends on the largest graph alone.
+    index = np.min_scalar_type(max(int(counts.nodes.max(initial=1)) - 1, 0))
+    rows = {"graph": graphs, "node": nodes}
+    return [
+        ArraySpec("graphs/id", StringDType(), (graphs,)),
+        ArraySpec("graphs/cell", np.dtype(np.float64), (graphs, 3, 3)),
+        ArraySpec("graphs/pbc", np.dtype(bool), (graphs, 3)),
+        ArraySpec("graphs/node_offset", np.dtype(np.int64), (graphs + 1,)),
+        ArraySpec("graphs/edge_offset", np.dtype(np.int64), (graphs + 1,)),
+        ArraySpec("nodes/atomic_number", np.dtype(np.uint8), (nodes,)),
+        ArraySpec("nodes/position", np.dtype(np.float32), (nodes, 3)),
+        ArraySpec("edges/sender", index, (edges,)),
+        ArraySpec("edges/receiver", index, (edges,)),
+        ArraySpec("edges/shift", np.dtype(np.int8), (edges, 3)),
+        *(
+            ArraySpec(f"targets/{name}", np.dtype(np.float64), (rows[target.level],))
+            for name, target in sorted(targets.items())
+        ),
+    ]
+
+
+def _blocks(parts: Sequence[Path], spec: ArraySpec, counts: _Counts) -> Iterator[np.ndarray]:
+    if spec.name == "graphs/node_offset":
+        return iter([_offsets(counts.nodes)])
+    if spec.name == "graphs/edge_offset":
+        return iter([_offsets(counts.edges)])
+    return (_read(part, spec.name).astype(spec.dtype) for part in parts)
+
+
+def _written(
+    array: zarr.Array[Any], spec: ArraySpec, blocks: Iterator[np.ndarray]
+) -> Iterator[np.ndarray]:
+    """Write shard by shard; pass on what was written, so that it can be digested."""
+    start = 0
+    for block in _rechunked(blocks, (array.shards or array.chunks)[0]):
+        if _worth_writing(block, spec):
+            array[start : start + len(block)] = block
+        start += len(block)
+        yield block
+
+
+def _rechunked(blocks: Iterator[np.ndarray], rows: int) -> Iterator[np.ndarray]:
+    """Regroup blocks of any length into blocks of ``rows`` rows; the last may be shorter."""
+    waiting: list[np.ndarray] = []
+    for block in blocks:
+        waiting.append(block)
+        if sum(map(len, waiting)) >= rows:
+            joined = np.concatenate(waiting)
+            whole = len(joined) // rows * rows
+            yield from (joined[start : start + rows] for start in range(0, whole, rows))
+            waiting = [joined[whole:]]
+    if sum(map(len, waiting)):
+        yield np.concatenate(waiting)
+
+
+def _worth_writing(block: np.ndarray, spec: ArraySpec) -> bool:
+    """Zeros are the fill value: molecules have neither cells nor shifts to store."""
+    return isinstance(spec.dtype, StringDType) or bool(block.any())
+
+
+def _create(group: zarr.Group, spec: ArraySpec, shard_bytes: int) -> zarr.Array[Any]:
+    text = isinstance(spec.dtype, StringDType)
+    chunk = max(1, CHUNK_BYTES // spec.row_bytes)
+    # A shard no larger than the array, in whole chunks.
+    chunks_needed = -(-max(1, spec.shape[0]) // chunk)
+    shard = chunk * min(max(1, shard_bytes // CHUNK_BYTES), chunks_needed)
+    itemsize = 1 if text else spec.dtype.itemsize
+    packer = ZstdCodec(level=9) if text else _shuffled_zstd(itemsize)
+    return group.create_array(
+        spec.name,
+        shape=spec.shape,
+        dtype="string" if text else spec.dtype,
+        chunks=(chunk, *spec.shape[1:]),
+        shards=(shard, *spec.shape[1:]),
+        compressors=[packer, Crc32cCodec()],
+        fill_value="" if text else np.zeros((), spec.dtype)[()],
+    )
+
+
+def _shuffled_zstd(itemsize: int) -> BloscCodec:
+    return BloscCodec(cname="zstd", clevel=7, shuffle="shuffle", typesize=itemsize)
+
+
+def _offsets(counts: np.ndarray) -> np.ndarray:
+    return np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
+
+
+def _all_rows(parts: Sequence[Path], name: str) -> np.ndarray:
+    return np.concatenate([np.empty(0, np.int64), *(_read(part, name) for part in parts)])
+
+
+def _read(part: Path, name: str) -> np.ndarray:
+    with np.load(part, allow_pickle=False) as arrays:
+        content: np.ndarray = arrays[name]
+        return content
