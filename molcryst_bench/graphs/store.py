@@ -81,7 +81,7 @@ class GraphStore:
     @cached_property
     def ids(self) -> np.ndarray:
         """Ids of all records, in the order of the store."""
-        return self.read("graphs/id").astype(str)
+        return np.array(self.read("graphs/id").tolist(), dtype=str)
 
     @cached_property
     def graphs(self) -> FlatGraphs:
