@@ -70,6 +70,7 @@ def whole_folder(path: Path) -> Iterator[Path]:
 
 def replace_folder(new: Path, path: Path) -> None:
     """Put ``new`` in the place of the folder ``path``; the old one goes only afterwards."""
+    recover_folder(path)  # what an earlier, killed replacement set aside may be the only copy
     old = path.with_name(f".{path.name}.old")
     shutil.rmtree(old, ignore_errors=True)
     if path.exists():

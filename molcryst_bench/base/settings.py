@@ -6,7 +6,7 @@ import types
 import typing
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Self, TypeGuard
 
 import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -74,20 +74,29 @@ def _fields_at(settings: type[BaseModel], path: list[str | int]) -> list[str]:
 
 
 def _step_into(annotation: Any, part: str | int) -> Any:
-    model = _model_in(annotation)
-    if model is annotation and model is not None:
+    """Return the type of a field of settings, or of the items of a list, tuple or mapping."""
+    if model := _model_in(annotation):
         field = model.model_fields.get(str(part))
         return field.annotation if field else None
-    if typing.get_origin(annotation) in (dict, list, tuple):
-        return typing.get_args(annotation)[-1]
-    return _step_into(model, part) if model else None
+    items = (_item_in(alternative) for alternative in _alternatives(annotation))
+    return next((item for item in items if item is not None), None)
 
 
 def _model_in(annotation: Any) -> type[BaseModel] | None:
     """Return ``X`` for ``X`` itself and for ``X | None``."""
-    if isinstance(annotation, type) and not isinstance(annotation, types.GenericAlias):
-        return annotation if issubclass(annotation, BaseModel) else None
-    if typing.get_origin(annotation) in (typing.Union, types.UnionType):
-        found = (_model_in(argument) for argument in typing.get_args(annotation))
-        return next((model for model in found if model), None)
-    return None
+    return next(filter(_is_model, _alternatives(annotation)), None)
+
+
+def _is_model(annotation: Any) -> TypeGuard[type[BaseModel]]:
+    plain = isinstance(annotation, type) and not isinstance(annotation, types.GenericAlias)
+    return plain and issubclass(annotation, BaseModel)
+
+
+def _item_in(annotation: Any) -> Any:
+    arguments = [part for part in typing.get_args(annotation) if part is not Ellipsis]
+    return arguments[-1] if arguments else None
+
+
+def _alternatives(annotation: Any) -> tuple[Any, ...]:
+    is_union = typing.get_origin(annotation) in (typing.Union, types.UnionType)
+    return typing.get_args(annotation) if is_union else (annotation,)
