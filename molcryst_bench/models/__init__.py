@@ -1,0 +1,1 @@
+"""Batch to prediction: one file per architecture, shared parts in ``components``."""

@@ -1,0 +1,1 @@
+"""Fitting one model to one task, and predicting with it afterwards."""

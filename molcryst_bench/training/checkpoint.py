@@ -1,0 +1,76 @@
+"""Trained models on disk: safetensors and JSON, so that loading one never runs code from it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from pydantic import Field
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+
+from molcryst_bench.base.errors import RunError
+from molcryst_bench.base.files import write_json
+from molcryst_bench.base.settings import Settings
+from molcryst_bench.graphs.neighbors import GraphSpec
+from molcryst_bench.models.registry import create_model
+from molcryst_bench.training.regressor import Regressor
+from molcryst_bench.training.settings import TrainingSettings
+
+FORMAT_VERSION = 1
+WEIGHTS, CARD = "model.safetensors", "model.json"
+
+
+class ModelCard(Settings):
+    """All that it takes to use a trained model, and where it came from."""
+
+    format_version: int = FORMAT_VERSION
+    model: str
+    hyperparameters: dict[str, Any]
+    task: str
+    unit: str = Field(description="of the predictions")
+    graph: GraphSpec = Field(description="how structures become adjacency lists")
+    elements: list[int] = Field(description="atomic numbers in the training subset")
+    seed: int
+    training: TrainingSettings
+    split: str
+    store_digest: str
+    split_digest: str
+
+
+def save_model(folder: Path, regressor: Regressor, card: ModelCard) -> None:
+    """Write ``model.safetensors`` and ``model.json`` into an existing folder."""
+    weights = {name: value.contiguous() for name, value in regressor.state_dict().items()}
+    save_file(weights, folder / WEIGHTS)
+    write_json(folder / CARD, card.model_dump(mode="json"))
+
+
+def load_model(folder: Path) -> tuple[Regressor, ModelCard]:
+    """Read a trained model.
+
+    Raises:
+        RunError: if the folder holds none, or a file of it is damaged; it is named.
+        SettingsError: if ``model.json`` has a wrong key or value.
+    """
+    card = _load_card(folder / CARD)
+    regressor = Regressor(create_model(card.model, **card.hyperparameters))
+    path = folder / WEIGHTS
+    try:
+        regressor.load_state_dict(load_file(path))
+    except (OSError, SafetensorError, RuntimeError) as error:
+        raise RunError(f"{path} does not hold the weights of this model: {error}") from error
+    return regressor.eval(), card
+
+
+def _load_card(path: Path) -> ModelCard:
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise RunError(f"{path.parent} holds no trained model: {path.name} is missing") from None
+    except ValueError as error:
+        raise RunError(f"{path} is not valid JSON: {error}") from None
+    version = content.get("format_version") if isinstance(content, dict) else None
+    if version != FORMAT_VERSION:
+        raise RunError(f"{path} has format version {version}, this program reads {FORMAT_VERSION}")
+    return ModelCard.parse(content, str(path))

@@ -1,0 +1,67 @@
+"""The three subsets of a task as batches."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from molcryst_bench.base.errors import RunError
+from molcryst_bench.graphs.flat import FlatGraphs
+from molcryst_bench.graphs.loader import GraphLoader
+from molcryst_bench.graphs.split import SUBSETS, Split
+from molcryst_bench.graphs.store import GraphStore
+from molcryst_bench.models.components.composition import element_counts
+from molcryst_bench.training.task import Task
+
+INFERENCE_BATCH = 256
+
+
+@dataclass(frozen=True)
+class TaskData:
+    """The graphs of a task with the split into subsets."""
+
+    task: Task
+    store: GraphStore
+    split: Split
+    graphs: FlatGraphs
+
+    @classmethod
+    def load(cls, task: Task, store: GraphStore, split: str) -> TaskData:
+        """Read what a task needs from a store.
+
+        Raises:
+            RunError: if a subset of the split has no graph in this store.
+        """
+        loaded = store.split(split)
+        for subset in SUBSETS:
+            if not len(loaded.rows(subset)):
+                message = f"the split '{split}' has no {subset} records in {store.path}"
+                raise RunError(f"{message}: choose a larger sample in params.yaml")
+        return cls(task, store, loaded, store.graphs.with_targets([task.target]))
+
+    def batches(self, subset: str) -> GraphLoader:
+        """Return batches of a subset in the order of the store."""
+        rows = self.split.rows(subset)
+        return GraphLoader(self.graphs, rows, INFERENCE_BATCH, shuffle=False, seed=0)
+
+    def training_batches(self, batch_size: int, seed: int) -> GraphLoader:
+        """Return batches of the training subset, in another order each epoch."""
+        rows = self.split.rows("train")
+        return GraphLoader(self.graphs, rows, batch_size, shuffle=True, seed=seed)
+
+    def targets(self, subset: str) -> Tensor:
+        """Return the targets of a subset in the order of the store, (graphs,) float64."""
+        return self.graphs.graph_targets[self.split.rows(subset), 0]
+
+    def ids(self, subset: str) -> np.ndarray:
+        """Return the ids of a subset in the order of the store."""
+        ids: np.ndarray = self.store.ids[self.split.rows(subset).numpy()]
+        return ids
+
+    def elements(self) -> list[int]:
+        """Return the atomic numbers that occur in the training subset."""
+        present = torch.stack([element_counts(b).sum(0) > 0 for b in self.batches("train")])
+        return torch.nonzero(present.any(0)).flatten().tolist()

@@ -1,0 +1,94 @@
+"""Fitting any model to a task, whatever way it is trained."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from molcryst_bench.models.interface import ClosedFormModel, Model
+from molcryst_bench.models.registry import create_model, get_model_class
+from molcryst_bench.training.data import TaskData
+from molcryst_bench.training.engine import Epoch, train
+from molcryst_bench.training.evaluate import evaluate
+from molcryst_bench.training.regressor import Regressor
+from molcryst_bench.training.settings import TrainingSettings
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """A trained regressor and how it got there."""
+
+    regressor: Regressor
+    history: list[Epoch]
+    seconds: float
+
+    @property
+    def best(self) -> Epoch:
+        """The epoch whose weights were kept."""
+        return min(self.history, key=lambda epoch: epoch.valid_mae)
+
+
+def fit(
+    data: TaskData,
+    model_name: str,
+    hyperparameters: Mapping[str, Any],
+    settings: TrainingSettings,
+    seed: int,
+    on_epoch: Callable[[Epoch], None] = lambda epoch: None,
+) -> Fitted:
+    """Train a model on a task; equal arguments give equal weights.
+
+    Args:
+        data: the task's graphs and split.
+        model_name: a registered model.
+        hyperparameters: those that differ from the defaults and from what the task decides.
+        settings: of the training.
+        seed: of the initial weights and of the order of the training set.
+        on_epoch: called after each epoch.
+    """
+    start = time.perf_counter()
+    with torch.random.fork_rng(devices=range(torch.cuda.device_count())):
+        torch.manual_seed(seed)
+        regressor = Regressor(_new_model(data, model_name, hyperparameters))
+        if isinstance(regressor.model, ClosedFormModel):
+            history = [_fit_closed_form(regressor, regressor.model, data)]
+            on_epoch(history[0])
+        else:
+            _fit_scaler(regressor, data, use_references=data.task.definition.extensive)
+            history = train(regressor, data, settings, seed, on_epoch)
+    return Fitted(regressor.to("cpu"), history, time.perf_counter() - start)
+
+
+def complete_hyperparameters(
+    data: TaskData, model_name: str, hyperparameters: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Return all hyperparameters of a model on a task, defaults included."""
+    model = get_model_class(model_name)
+    decided = model.hyperparameters_for(data.task.definition.extensive, data.store.spec.cutoff)
+    values = {**decided, **hyperparameters}
+    checked = model.Hyperparameters.parse(values, f"hyperparameters of '{model_name}'")
+    return checked.model_dump()
+
+
+def _new_model(data: TaskData, name: str, hyperparameters: Mapping[str, Any]) -> Model:
+    return create_model(name, **complete_hyperparameters(data, name, hyperparameters))
+
+
+def _fit_scaler(regressor: Regressor, data: TaskData, use_references: bool) -> None:
+    regressor.scaler.fit(data.batches("train"), data.targets("train"), use_references)
+
+
+def _fit_closed_form(regressor: Regressor, model: ClosedFormModel, data: TaskData) -> Epoch:
+    """Fit a baseline; without references, which would make a regression of the mean."""
+    start = time.perf_counter()
+    _fit_scaler(regressor, data, use_references=False)
+    scaler, targets = regressor.scaler, data.targets("train")
+    normalised = (targets - scaler.mean) / scaler.scale  # (graphs,)
+    model.fit(data.batches("train"), normalised[:, None])
+    train_error, valid_error = (evaluate(regressor, data, s).errors.mae for s in ("train", "valid"))
+    loss = train_error / data.task.definition.error_factor / float(scaler.scale)
+    return Epoch(1, loss, valid_error, 0.0, time.perf_counter() - start)
