@@ -7,10 +7,12 @@ the same records.
 
 from __future__ import annotations
 
+import bz2
 import csv
 import io
 import tarfile
 import zipfile
+import zlib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -35,6 +37,12 @@ _XYZ_COLUMNS = (
     "Heatcapacity_Cv_cal_mol_K",
 )
 _CHARGES = "Mulliken_pop"
+_NEEDED = (_IDS, _ELEMENTS, _POSITIONS, _CHARGES, *_XYZ_COLUMNS)
+# A damaged zip may seem encrypted or compressed in an exotic way: that is a RuntimeError.
+_NOT_A_WHEEL = (
+    *(zipfile.BadZipFile, zlib.error, KeyError, EOFError, OSError, RuntimeError),
+    *(UnicodeDecodeError, csv.Error),
+)
 
 Conversions = dict[str, tuple[str, float]]  # target -> (raw column, factor)
 
@@ -62,7 +70,7 @@ class Qm9Wheel:
                 for member in _CSV_MEMBERS:
                     with wheel.open(member) as file:
                         yield from _csv_rows(member, io.TextIOWrapper(file, "utf-8"))
-        except (zipfile.BadZipFile, KeyError, EOFError, UnicodeDecodeError) as error:
+        except _NOT_A_WHEEL as error:
             raise SourceError(f"{path} is not a complete qm9pack wheel: {error}") from error
 
     def parse(self, raw: RawRecord) -> Record:
@@ -70,6 +78,8 @@ class Qm9Wheel:
         row: dict[str, str | None] = raw.payload
         if None in row or None in row.values():
             raise BadRecordError("the row has too many or too few columns")
+        if not row[_IDS]:
+            raise BadRecordError("the row has no id")
         symbols = str(row[_ELEMENTS]).translate(_WITHOUT_BRACKETS).split(",")
         positions = _numbers(row, _POSITIONS, 3 * len(symbols)).reshape(-1, 3)
         properties = {column: _numbers(row, column, 1)[0] for column in _XYZ_COLUMNS}
@@ -101,21 +111,22 @@ class Qm9Figshare:
     def raw_records(self, paths: Mapping[str, Path]) -> Iterator[RawRecord]:
         """Yield the xyz files in archive order, which is the order of the indices."""
         archive, failures = (paths[file.name] for file in self.files)
-        failed = _failed_indices(failures)
+        failed = _failed_ids(failures)
         try:
-            with tarfile.open(archive, "r|bz2") as tar:
+            # tarfile takes a truncated stream for the end of the archive; bz2 does not.
+            with bz2.open(archive) as stream, tarfile.open(fileobj=stream, mode="r|") as tar:
                 for member in tar:
-                    name = Path(member.name).name
+                    identity = Path(member.name).stem
                     content = tar.extractfile(member)
-                    if content is not None and _index_of(name) not in failed:
-                        yield RawRecord(archive.name, Path(name).stem, content.read().decode())
+                    if content is not None and identity not in failed:
+                        yield RawRecord(archive.name, identity, content.read())
         except (tarfile.TarError, EOFError, OSError) as error:
             raise SourceError(f"{archive} is not a complete archive: {error}") from error
 
     def parse(self, raw: RawRecord) -> Record:
         """Parse one xyz file, whose exponents are written as ``*^``."""
-        lines = raw.payload.replace("*^", "e").splitlines()
-        if len(lines) < 2 or not lines[0].strip().isdigit() or len(lines) < 2 + int(lines[0]):
+        lines = _decoded(raw.payload).replace("*^", "e").splitlines()
+        if len(lines) < 2 or not lines[0].strip().isdecimal() or len(lines) < 2 + int(lines[0]):
             raise BadRecordError("the file is truncated")
         values = lines[1].split()[2:]
         properties: dict[str, Any] = dict(zip(_XYZ_COLUMNS, values, strict=False))
@@ -138,15 +149,29 @@ def importer() -> Dataset:
     return Dataset("qm9", (Qm9Wheel(conversions), Qm9Figshare(conversions)))
 
 
-def _failed_indices(path: Path) -> set[int]:
-    """Read the indices of the molecules that failed the consistency check."""
-    first_words = (line.split()[0] for line in path.read_text().splitlines() if line.strip())
-    return {int(word) for word in first_words if word.isdigit()}
+def _failed_ids(path: Path) -> set[str]:
+    """Read which molecules failed the consistency check."""
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except UnicodeDecodeError as error:
+        raise SourceError(f"{path} is not a list of molecules: {error}") from error
+    first_words = (line.split()[0] for line in lines if line.strip())
+    return {f"dsgdb9nsd_{int(word):06d}" for word in first_words if word.isdecimal()}
+
+
+def _decoded(content: bytes) -> str:
+    try:
+        return content.decode()
+    except UnicodeDecodeError:
+        raise BadRecordError("the file is not UTF-8") from None
 
 
 def _csv_rows(member: str, lines: Iterable[str]) -> Iterator[RawRecord]:
-    for number, row in enumerate(csv.DictReader(lines), start=2):
-        identity = row.get(_IDS) or f"line {number}"
+    reader = csv.DictReader(lines)
+    if missing := [column for column in _NEEDED if column not in (reader.fieldnames or ())]:
+        raise csv.Error(f"{member} lacks the column {', '.join(missing)}")
+    for number, row in enumerate(reader, start=2):
+        identity = row[_IDS] or f"{member} line {number}"
         yield RawRecord(member, identity.removesuffix(".xyz"), row)
 
 
@@ -175,11 +200,9 @@ def _record(
         atoms = Atoms(symbols, positions=positions)
     except KeyError as error:
         raise BadRecordError(f"unknown element {error}") from None
+    if not atoms.numbers.all():
+        raise BadRecordError("unknown element 'X'")
     targets = {
         name: properties[column] * factor for name, (column, factor) in source.conversions.items()
     }
     return Record(identity, atoms, targets)
-
-
-def _index_of(name: str) -> int:
-    return int(Path(name).stem.rpartition("_")[2])
