@@ -58,16 +58,21 @@ def verify(file: RawFile, path: Path) -> None:
     Raises:
         SourceError: if they differ; the file is left where it is.
     """
+    if problem := _difference(file, path):
+        raise SourceError(f"{path} {problem}; delete it and run again")
+
+
+def _difference(file: RawFile, path: Path) -> str | None:
+    """Say how a file differs from what was published, if it does."""
     size = path.stat().st_size
     if size != file.size:
         reason = "is truncated" if size < file.size else "is too long"
-        message = f"{path} {reason}: {size:,} bytes instead of {file.size:,}"
-        raise SourceError(f"{message}; delete it and run again")
+        return f"{reason}: {size:,} bytes instead of {file.size:,}"
     algorithm, _, expected = file.checksum.partition(":")
     found = checksum_of(path, algorithm)
     if found != expected:
-        message = f"{path} has the wrong checksum: {algorithm} {found} instead of {expected}"
-        raise SourceError(f"{message}; delete it and run again")
+        return f"has the wrong checksum: {algorithm} {found} instead of {expected}"
+    return None
 
 
 def _attempts(file: RawFile, folder: Path) -> list[tuple[str, Callable[[Path], None]]]:
@@ -88,7 +93,8 @@ def _fetch_into(target: Path, file: RawFile, attempt: Callable[[Path], None]) ->
         with tempfile.TemporaryDirectory(dir=target.parent, prefix=".fetch-") as scratch:
             partial = Path(scratch) / file.name
             attempt(partial)
-            verify(file, partial)
+            if problem := _difference(file, partial):
+                raise SourceError(f"what came from there {problem}")
             partial.replace(target)
 
 
