@@ -94,10 +94,11 @@ def build_store(
     with explained_disk_errors(path):
         _prepare(workspace, fingerprint)
         population = [record.id for record in request.source.raw_records(request.paths)]
-        _check_unique(population)
+        _check_unique(population, request.paths)
         chosen = _choose(population, request.settings.sample)
         parts = _make_parts(request, chosen, workspace, executor, progress)
-        _handle_quarantined(request.card, parts, path, accept_quarantined)
+        quarantined = _list_quarantined(parts, path)
+        _check_usable(quarantined, request.card, len(chosen), path, accept_quarantined)
         attributes = _attributes(request, raw, fingerprint, population)
         return _assemble(parts, workspace, path, request.card, attributes, shard_bytes)
 
@@ -143,11 +144,14 @@ def _prepare(workspace: Path, fingerprint: str) -> None:
         write_json(stamp, fingerprint)
 
 
-def _check_unique(ids: list[str]) -> None:
+def _check_unique(ids: list[str], paths: Mapping[str, Path]) -> None:
+    files = ", ".join(map(str, paths.values()))
+    if not ids:
+        raise SourceError(f"{files}: there is no record in what should be a whole dataset")
     if len(set(ids)) != len(ids):
         seen: set[str] = set()
         twice = next(name for name in ids if name in seen or seen.add(name))  # type: ignore[func-returns-value]
-        raise SourceError(f"the raw files hold the record '{twice}' more than once")
+        raise SourceError(f"{files}: the record '{twice}' is there more than once")
 
 
 def _choose(population: list[str], sample: Sample | None) -> frozenset[str]:
@@ -200,19 +204,35 @@ def _wait_for(running: set[Future[Any]], at_most: int) -> set[Future[Any]]:
     return running
 
 
-def _handle_quarantined(card: Card, parts: list[Path], path: Path, accept: bool) -> None:
+def _list_quarantined(parts: list[Path], path: Path) -> list[Quarantined]:
+    """Write the unusable records of all parts beside the store, and return them."""
     rows = [row for part in parts for row in read_quarantined(part)]
-    listing = path.with_name("quarantine.parquet")
-    with whole_file(listing) as partial:
+    with whole_file(_quarantine_listing(path)) as partial:
         columns = {field: [getattr(row, field) for row in rows] for field in Quarantined._fields}
         schema = pa.schema([(field, pa.string()) for field in Quarantined._fields])
         pq.write_table(pa.table(columns, schema=schema), partial)
-    if len(rows) > card.quarantined and not accept:
-        shown = [f"  {row.file}, {row.id}: {row.reason}" for row in rows[:5]]
-        more = [f"  ... and {len(rows) - 5:,} more"] if len(rows) > 5 else []
-        head = f"{len(rows):,} unusable records where the card of {card.name} knows of"
-        tail = f"All are listed in {listing}. Build without them: --accept-quarantined"
-        raise SourceError("\n".join([f"{head} {card.quarantined:,}:", *shown, *more, tail]))
+    return rows
+
+
+def _check_usable(
+    rows: list[Quarantined], card: Card, records: int, path: Path, accept: bool
+) -> None:
+    if len(rows) == records:
+        problem = f"no usable record among {records:,}"
+    elif len(rows) > card.quarantined and not accept:
+        known = f"where the card of {card.name} knows of {card.quarantined:,}"
+        problem = f"{len(rows):,} unusable records {known}"
+    else:
+        return
+    shown = [f"  {row.file}, {row.id}: {row.reason}" for row in rows[:5]]
+    more = [f"  ... and {len(rows) - 5:,} more"] if len(rows) > 5 else []
+    tail = f"All are listed in {_quarantine_listing(path)}."
+    advice = [f"{tail} Build without them: --accept-quarantined"] if len(rows) < records else [tail]
+    raise SourceError("\n".join([f"{problem}:", *shown, *more, *advice]))
+
+
+def _quarantine_listing(path: Path) -> Path:
+    return path.with_name("quarantine.parquet")
 
 
 def _attributes(

@@ -10,6 +10,9 @@ from pydantic import Field
 from vesin import NeighborList
 
 from molcryst_bench.base.settings import Settings
+from molcryst_bench.sources.record import BadRecordError
+
+FARTHEST = 10_000.0  # Å from the origin; the search for neighbours ends the process far beyond it
 
 
 class GraphSpec(Settings):
@@ -43,6 +46,9 @@ def find_edges(atoms: Atoms, spec: GraphSpec) -> Edges:
     A symmetric list holds each pair once, from the lower to the higher index (and, between an atom
     and its own image, along the lexicographically positive shift). A list of nearest neighbours
     holds directed edges.
+
+    Raises:
+        BadRecordError: if a coordinate is not finite or absurd, or the cell spans no volume.
     """
     if spec.symmetric:
         return _sorted(_one_of_each_pair(_all_edges(atoms, spec.cutoff)))
@@ -50,6 +56,8 @@ def find_edges(atoms: Atoms, spec: GraphSpec) -> Edges:
 
 
 def _all_edges(atoms: Atoms, cutoff: float) -> Edges:
+    if not (np.abs(atoms.positions) <= FARTHEST).all():
+        raise BadRecordError(f"a coordinate is not finite or beyond {FARTHEST:,.0f} Å")
     # Stores hold float32, and whoever recomputes distances from a store must find these edges.
     positions = atoms.positions.astype(np.float32).astype(np.float64)
     finder = NeighborList(cutoff=cutoff, full_list=True)

@@ -55,8 +55,6 @@ def read_quarantined(path: Path) -> list[Quarantined]:
 
 
 def _build(record: Record, spec: GraphSpec) -> _Graph:
-    if not np.isfinite(record.atoms.positions).all():
-        raise BadRecordError("a coordinate is not finite")
     edges = find_edges(record.atoms, spec)
     if len(edges.distance) and edges.distance.min() < CLOSEST_APPROACH:
         raise BadRecordError(f"two atoms are {edges.distance.min():.3f} Å apart")
