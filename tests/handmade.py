@@ -124,10 +124,15 @@ def write_wheel(path: Path, molecules: Sequence[Molecule], header: str = HEADER)
 
 def write_wheel_rows(path: Path, rows: Sequence[str], header: str = HEADER) -> Path:
     """Write CSV rows into the three members of a wheel."""
+    return write_zip(path, wheel_members(rows, header))
+
+
+def wheel_members(rows: Sequence[str], header: str = HEADER) -> dict[str, bytes]:
+    """Return the three CSV files of a wheel with a third of the rows each."""
     third = -(-len(rows) // 3)
     contents = [[header, *rows[start : start + third]] for start in (0, third, 2 * third)]
     texts = ["\n".join(lines) + "\n" for lines in contents]
-    return write_zip(path, dict(zip(MEMBERS, (text.encode() for text in texts), strict=True)))
+    return dict(zip(MEMBERS, (text.encode() for text in texts), strict=True))
 
 
 def write_zip(path: Path, members: dict[str, bytes]) -> Path:
@@ -140,14 +145,13 @@ def write_zip(path: Path, members: dict[str, bytes]) -> Path:
 
 def write_archive(path: Path, molecules: Iterable[Molecule]) -> Path:
     """Write molecules as the original release has them: one xyz file each, in a tar.bz2."""
-    files = {f"{molecule.id}.xyz": molecule.xyz().encode() for molecule in molecules}
-    return write_tar(path, files)
+    return write_tar(path, [(f"{m.id}.xyz", m.xyz().encode()) for m in molecules])
 
 
-def write_tar(path: Path, files: dict[str, bytes]) -> Path:
+def write_tar(path: Path, files: Iterable[tuple[str, bytes]]) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
     with tarfile.open(path, "w:bz2") as archive:
-        for name, content in files.items():
+        for name, content in files:
             entry = tarfile.TarInfo(name)
             entry.size = len(content)
             archive.addfile(entry, io.BytesIO(content))
