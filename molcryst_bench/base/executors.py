@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import signal
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import Executor, Future, ProcessPoolExecutor
@@ -25,6 +26,13 @@ class InlineExecutor(Executor):
         return future
 
 
+def available_cores() -> int:
+    """Return the number of cores that this process may use."""
+    if hasattr(os, "sched_getaffinity"):  # not on macOS
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
 def process_pool(workers: int, threads: int) -> ProcessPoolExecutor:
     """Return worker processes that end with this process, each with its share of the cores."""
     return ProcessPoolExecutor(
@@ -37,18 +45,30 @@ def process_pool(workers: int, threads: int) -> ProcessPoolExecutor:
 
 @contextmanager
 def local_executor(workers: int) -> Iterator[Executor]:
-    """Yield an executor for short tasks; what has not begun when the block fails never does."""
+    """Yield an executor for short tasks; one worker is this process itself."""
     if workers <= 1:
         yield InlineExecutor()
         return
-    pool = process_pool(workers, threads=1)
+    with worker_pool(workers, threads=1) as pool:
+        yield pool
+
+
+@contextmanager
+def worker_pool(workers: int, threads: int) -> Iterator[Executor]:
+    """Yield worker processes; if the block fails or is interrupted they stop at once."""
+    pool = process_pool(workers, threads)
     try:
         yield pool
+    except BaseException:
+        for worker in multiprocessing.active_children():
+            worker.terminate()
+        raise
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
 
 
 def _start_worker(threads: int) -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the driver, which ends workers
     for library in ("OMP", "MKL", "OPENBLAS"):
         os.environ[f"{library}_NUM_THREADS"] = str(threads)
     threading.Thread(target=_end_with_parent, daemon=True).start()

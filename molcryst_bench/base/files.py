@@ -56,7 +56,7 @@ def whole_file(path: Path) -> Iterator[Path]:
 @contextmanager
 def whole_folder(path: Path) -> Iterator[Path]:
     """Yield an empty sibling folder that takes the place of ``path`` when the block succeeds."""
-    partial = path.with_name(f".{path.name}.partial")
+    partial = partial_of(path)
     with explained_disk_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         shutil.rmtree(partial, ignore_errors=True)
@@ -66,6 +66,11 @@ def whole_folder(path: Path) -> Iterator[Path]:
             replace_folder(partial, path)
         finally:
             shutil.rmtree(partial, ignore_errors=True)
+
+
+def partial_of(path: Path) -> Path:
+    """Return where ``whole_folder`` keeps what is to become ``path``."""
+    return path.with_name(f".{path.name}.partial")
 
 
 def replace_folder(new: Path, path: Path) -> None:

@@ -2,9 +2,21 @@
 
 from __future__ import annotations
 
-from molcryst_bench.base.errors import SettingsError, unknown_name
+from pathlib import Path
+from typing import NamedTuple
+
+from molcryst_bench.base.errors import SettingsError, SourceError, unknown_name
 from molcryst_bench.sources import qm9
+from molcryst_bench.sources.fetch import fetch
 from molcryst_bench.sources.record import Dataset, Source
+
+
+class Obtained(NamedTuple):
+    """A source with its verified raw files."""
+
+    source: Source
+    paths: dict[str, Path]
+
 
 _IMPORTERS = {"qm9": qm9.importer}
 
@@ -18,6 +30,28 @@ def get_dataset(name: str) -> Dataset:
     if name not in _IMPORTERS:
         raise SettingsError(unknown_name("dataset", name, _IMPORTERS))
     return _IMPORTERS[name]()
+
+
+def obtain(dataset: Dataset, folder: Path, only: str | None = None) -> Obtained:
+    """Fetch the raw files of the first source that can be had.
+
+    Args:
+        dataset: to fetch.
+        folder: for its raw files.
+        only: the name of the one source to use.
+
+    Raises:
+        SourceError: if none can be had; says what each address answered.
+    """
+    problems = []
+    for source in [get_source(dataset, only)] if only else dataset.sources:
+        try:
+            paths = {file.name: fetch(file, folder) for file in source.files}
+        except SourceError as error:
+            problems.append(str(error))
+        else:
+            return Obtained(source, paths)
+    raise SourceError("\n".join(problems))
 
 
 def get_source(dataset: Dataset, name: str) -> Source:

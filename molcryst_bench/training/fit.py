@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 
+from molcryst_bench.graphs.neighbors import GraphSpec
 from molcryst_bench.models.interface import ClosedFormModel, Model
 from molcryst_bench.models.registry import create_model, get_model_class
 from molcryst_bench.training.data import TaskData
@@ -16,6 +17,7 @@ from molcryst_bench.training.engine import Epoch, train
 from molcryst_bench.training.evaluate import evaluate
 from molcryst_bench.training.regressor import Regressor
 from molcryst_bench.training.settings import TrainingSettings
+from molcryst_bench.training.task import Task
 
 
 @dataclass(frozen=True)
@@ -64,18 +66,24 @@ def fit(
 
 
 def complete_hyperparameters(
-    data: TaskData, model_name: str, hyperparameters: Mapping[str, Any]
+    task: Task, graph: GraphSpec, model_name: str, given: Mapping[str, Any]
 ) -> dict[str, Any]:
-    """Return all hyperparameters of a model on a task, defaults included."""
+    """Return all hyperparameters of a model on a task.
+
+    Args:
+        task: decides some of them, such as whether atoms are summed or averaged.
+        graph: decides how far filters reach.
+        model_name: a registered model.
+        given: come before the task's and the model's defaults.
+    """
     model = get_model_class(model_name)
-    decided = model.hyperparameters_for(data.task.definition.extensive, data.store.spec.cutoff)
-    values = {**decided, **hyperparameters}
-    checked = model.Hyperparameters.parse(values, f"hyperparameters of '{model_name}'")
-    return checked.model_dump()
+    decided = model.hyperparameters_for(task.definition.extensive, graph.cutoff)
+    where = f"hyperparameters of '{model_name}'"
+    return model.Hyperparameters.parse({**decided, **given}, where).model_dump()
 
 
-def _new_model(data: TaskData, name: str, hyperparameters: Mapping[str, Any]) -> Model:
-    return create_model(name, **complete_hyperparameters(data, name, hyperparameters))
+def _new_model(data: TaskData, name: str, given: Mapping[str, Any]) -> Model:
+    return create_model(name, **complete_hyperparameters(data.task, data.store.spec, name, given))
 
 
 def _fit_scaler(regressor: Regressor, data: TaskData, use_references: bool) -> None:

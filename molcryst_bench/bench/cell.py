@@ -1,0 +1,102 @@
+"""A cell: one model on one task with one seed, and all that decides its numbers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from molcryst_bench.base.code import code_digest
+from molcryst_bench.base.files import digest_of
+from molcryst_bench.base.project import store_path
+from molcryst_bench.bench.params import Params
+from molcryst_bench.graphs.store import GraphStore, open_store
+from molcryst_bench.models.interface import ClosedFormModel
+from molcryst_bench.models.registry import get_model_class
+from molcryst_bench.training.fit import complete_hyperparameters
+from molcryst_bench.training.settings import TrainingSettings
+from molcryst_bench.training.task import Task, load_task
+
+_FITTING = ("molcryst_bench.training.fit", "molcryst_bench.training.evaluate")
+
+
+class Cell(NamedTuple):
+    """One model on one task with one seed."""
+
+    task: str
+    model: str
+    seed: int
+
+    @property
+    def name(self) -> str:
+        """Its place under ``leaderboard/results``."""
+        return f"{self.task}/{self.model}/{self.seed}"
+
+
+@dataclass(frozen=True)
+class CellPlan:
+    """A cell with everything that decides its numbers."""
+
+    cell: Cell
+    profile: str
+    store: Path
+    split: str
+    hyperparameters: dict[str, Any]
+    training: TrainingSettings
+    threads: int
+    store_digest: str
+    split_digest: str
+    code_digest: str
+    key: str
+
+    @property
+    def trains(self) -> bool:
+        """Whether the model is trained by gradient descent."""
+        return not issubclass(get_model_class(self.cell.model), ClosedFormModel)
+
+
+def plan_cells(params: Params) -> list[CellPlan]:
+    """Return all cells of a profile, those that take longest first."""
+    plans = [plan for task in params.bench.tasks for plan in _plan_task(params, load_task(task))]
+    return sorted(plans, key=lambda plan: not plan.trains)
+
+
+def _plan_task(params: Params, task: Task) -> list[CellPlan]:
+    store = open_store(store_path(task.dataset))
+    split_digest = store.split(params.bench.split).digest
+    return [
+        _plan(params, task, Cell(task.name, model, seed), store, split_digest)
+        for model in params.models
+        for seed in params.bench.seeds
+    ]
+
+
+def _plan(params: Params, task: Task, cell: Cell, store: GraphStore, split_digest: str) -> CellPlan:
+    given = params.models[cell.model].hyperparameters
+    hyperparameters = complete_hyperparameters(task, store.spec, cell.model, given)
+    training = params.training_of(cell.model)
+    model = get_model_class(cell.model)
+    code = code_digest(model.__module__, *_FITTING)
+    decisive = {
+        "target": task.definition.model_dump(exclude={"raw", "description"}),
+        "cell": cell._asdict(),
+        "store": store.digest,
+        "split": [params.bench.split, split_digest],
+        "code": code,
+        "hyperparameters": hyperparameters,
+        # A closed-form baseline does not read the training settings.
+        "training": None if issubclass(model, ClosedFormModel) else training.model_dump(),
+    }
+    return CellPlan(
+        cell=cell,
+        profile=params.profile,
+        store=Path(store.path),
+        split=params.bench.split,
+        hyperparameters=hyperparameters,
+        training=training,
+        threads=params.executor.threads,
+        store_digest=store.digest,
+        split_digest=split_digest,
+        code_digest=code,
+        key=digest_of(decisive),
+    )

@@ -1,0 +1,117 @@
+"""The content of ``params.yaml``: what the stages of the pipeline depend on."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import Field
+
+from molcryst_bench.base.errors import SettingsError, unknown_name
+from molcryst_bench.base.executors import available_cores
+from molcryst_bench.base.files import whole_file
+from molcryst_bench.base.project import project_root
+from molcryst_bench.base.settings import Settings
+from molcryst_bench.graphs.build import DatasetSettings
+from molcryst_bench.training.settings import TrainingSettings
+
+PARAMS = "params.yaml"
+
+
+class ModelSettings(Settings):
+    """How one model differs from its defaults."""
+
+    hyperparameters: dict[str, Any] = Field(default={}, description="in place of the defaults")
+    training: dict[str, Any] = Field(default={}, description="in place of the common settings")
+
+
+class BenchSettings(Settings):
+    """Which cells there are: every model on every task with every seed."""
+
+    tasks: list[str] = Field(min_length=1)
+    seeds: list[int] = Field(min_length=1)
+    split: str = "random"
+
+
+class ExecutorSettings(Settings):
+    """Where cells run."""
+
+    workers: int | Literal["auto"] = Field(
+        default="auto", description="processes; auto fills the cores"
+    )
+    threads: int = Field(default=1, gt=0, description="of each process")
+
+    def worker_count(self) -> int:
+        """Return the number of worker processes."""
+        if self.workers != "auto":
+            return self.workers
+        return max(1, available_cores() // self.threads)
+
+
+class Params(Settings):
+    """All settings of a project."""
+
+    profile: str = Field(description="name of the profile that these settings came from")
+    datasets: dict[str, DatasetSettings]
+    bench: BenchSettings
+    models: dict[str, ModelSettings] = Field(min_length=1)
+    training: TrainingSettings = TrainingSettings()
+    executor: ExecutorSettings = ExecutorSettings()
+
+    def training_of(self, model: str) -> TrainingSettings:
+        """Return the training settings of a model, its own in place of the common ones."""
+        values = {**self.training.model_dump(), **self.models[model].training}
+        return TrainingSettings.parse(values, f"{PARAMS}: models.{model}.training")
+
+
+def load_params(path: Path | None = None) -> Params:
+    """Read ``params.yaml`` of this project and check all of it.
+
+    Raises:
+        SettingsError: naming each wrong key, value, task, model or hyperparameter.
+    """
+    path = path or project_root() / PARAMS
+    params = Params.load(path)
+    _check_names(params, path.name)
+    return params
+
+
+def load_dataset_settings(dataset: str, path: Path | None = None) -> DatasetSettings:
+    """Return how a dataset becomes a store; one that ``params.yaml`` does not name, by default."""
+    params = Params.load(path or project_root() / PARAMS)
+    return params.datasets.get(dataset, DatasetSettings())
+
+
+def list_profiles() -> list[str]:
+    """Return the names of the profiles in ``conf``."""
+    return sorted(path.stem for path in project_root().glob("conf/*.yaml"))
+
+
+def activate_profile(name: str) -> Params:
+    """Make ``params.yaml`` a copy of the profile ``conf/<name>.yaml``."""
+    if name not in list_profiles():
+        raise SettingsError(unknown_name("profile", name, list_profiles()))
+    source = project_root() / "conf" / f"{name}.yaml"
+    params = load_params(source)
+    with whole_file(project_root() / PARAMS) as partial:
+        shutil.copyfile(source, partial)
+    return params
+
+
+def _check_names(params: Params, where: str) -> None:
+    """Check what only other rooms know: datasets, tasks, models and their hyperparameters."""
+    from molcryst_bench.models.registry import get_model_class
+    from molcryst_bench.sources.card import load_card
+    from molcryst_bench.training.task import load_task
+
+    for dataset in params.datasets:
+        load_card(dataset)
+    for name in params.bench.tasks:
+        if (dataset := load_task(name).dataset) not in params.datasets:
+            message = f"{where}: the task '{name}' needs the dataset '{dataset}'"
+            raise SettingsError(f"{message}: add it under 'datasets'")
+    for model, settings in params.models.items():
+        place = f"{where}: models.{model}.hyperparameters"
+        get_model_class(model).Hyperparameters.parse(settings.hyperparameters, place)
+        params.training_of(model)

@@ -1,0 +1,45 @@
+"""How far a running cell is, told by its history, which it writes as it goes."""
+
+from __future__ import annotations
+
+import csv
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+from molcryst_bench.base.files import partial_of
+from molcryst_bench.bench.cell import CellPlan
+from molcryst_bench.training.engine import Epoch
+
+HISTORY = "history.csv"
+
+
+def history_writer(path: Path) -> Callable[[Epoch], None]:
+    """Return a function that appends an epoch to a CSV, which others may read meanwhile."""
+    with path.open("w", newline="", encoding="utf-8") as file:
+        csv.writer(file).writerow(Epoch._fields)
+
+    def append(epoch: Epoch) -> None:
+        with path.open("a", newline="", encoding="utf-8") as file:
+            csv.writer(file).writerow(epoch)
+
+    return append
+
+
+def epochs_so_far(plan: CellPlan, results: Path) -> list[Epoch] | None:
+    """Return the epochs of a cell that is being run, or nothing if it has not begun."""
+    path = partial_of(results / plan.cell.name) / HISTORY
+    try:
+        with path.open(newline="", encoding="utf-8") as file:
+            return [_epoch(row) for row in csv.DictReader(file) if None not in row.values()]
+    except FileNotFoundError:
+        return None
+
+
+def sweep(plan: CellPlan, results: Path) -> None:
+    """Remove what a killed run of a cell has left."""
+    shutil.rmtree(partial_of(results / plan.cell.name), ignore_errors=True)
+
+
+def _epoch(row: dict[str, str]) -> Epoch:
+    return Epoch(int(row["epoch"]), *(float(row[name]) for name in Epoch._fields[1:]))

@@ -1,0 +1,138 @@
+"""The work of one cell, done by any worker of any executor."""
+
+from __future__ import annotations
+
+import json
+import platform
+import resource
+import sys
+from collections.abc import Callable
+from datetime import UTC, datetime
+from functools import cache
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import torch
+
+from molcryst_bench.base.files import checksum_of, whole_folder, write_json
+from molcryst_bench.bench.cell import CellPlan
+from molcryst_bench.bench.progress import HISTORY, history_writer
+from molcryst_bench.bench.result import CellResult, write_result
+from molcryst_bench.graphs.store import GraphStore, open_store
+from molcryst_bench.training.checkpoint import WEIGHTS, ModelCard, save_model
+from molcryst_bench.training.data import TaskData
+from molcryst_bench.training.engine import Epoch
+from molcryst_bench.training.evaluate import Predictions, evaluate
+from molcryst_bench.training.fit import Fitted, fit
+from molcryst_bench.training.task import load_task
+
+PREDICTIONS, METRICS = "predictions.parquet", "metrics.json"
+
+
+def run_cell(
+    plan: CellPlan, results: Path, on_epoch: Callable[[Epoch], None] = lambda epoch: None
+) -> CellResult:
+    """Train, evaluate and write one cell; its folder appears when everything is in it."""
+    torch.set_num_threads(plan.threads)
+    data = TaskData.load(load_task(plan.cell.task), _store(plan.store), plan.split)
+    folder = results / plan.cell.name
+    with whole_folder(folder) as partial:
+        write_epoch = history_writer(partial / HISTORY)
+
+        def each_epoch(epoch: Epoch) -> None:
+            write_epoch(epoch)
+            on_epoch(epoch)
+
+        fitted = fit(
+            data,
+            plan.cell.model,
+            plan.hyperparameters,
+            plan.training,
+            plan.cell.seed,
+            on_epoch=each_epoch,
+        )
+        test = evaluate(fitted.regressor, data, "test")
+        save_model(partial, fitted.regressor, _card(plan, data))
+        _write_predictions(partial / PREDICTIONS, test, data)
+        result = _result(plan, data, fitted, test, partial)
+        write_json(partial / METRICS, {**test.errors._asdict(), "unit": result.error_unit})
+        write_result(partial, result)
+    return result
+
+
+@cache
+def _store(path: Path) -> GraphStore:
+    """Keep a store in memory for the next cell of this worker."""
+    return open_store(path)
+
+
+def _card(plan: CellPlan, data: TaskData) -> ModelCard:
+    return ModelCard(
+        model=plan.cell.model,
+        hyperparameters=plan.hyperparameters,
+        task=plan.cell.task,
+        unit=data.task.definition.unit,
+        graph=data.store.spec,
+        elements=data.elements(),
+        seed=plan.cell.seed,
+        training=plan.training,
+        split=plan.split,
+        store_digest=plan.store_digest,
+        split_digest=plan.split_digest,
+    )
+
+
+def _write_predictions(path: Path, test: Predictions, data: TaskData) -> None:
+    columns = {"id": test.ids.tolist(), "target": test.target, "prediction": test.prediction}
+    unit = {b"unit": data.task.definition.unit.encode()}
+    pq.write_table(pa.table(columns).replace_schema_metadata(unit), path)
+
+
+def _result(
+    plan: CellPlan, data: TaskData, fitted: Fitted, test: Predictions, folder: Path
+) -> CellResult:
+    parameters = fitted.regressor.model.parameters()
+    return CellResult(
+        **plan.cell._asdict(),
+        **test.errors._asdict(),
+        dataset=data.task.dataset,
+        target=data.task.target,
+        split=plan.split,
+        profile=plan.profile,
+        unit=data.task.definition.unit,
+        error_unit=data.task.definition.error_unit,
+        valid_mae=fitted.best.valid_mae,
+        n_train=len(data.targets("train")),
+        n_valid=len(data.targets("valid")),
+        n_test=len(test.ids),
+        parameters=sum(weights.numel() for weights in parameters if weights.requires_grad),
+        epochs=len(fitted.history),
+        best_epoch=fitted.best.epoch,
+        train_seconds=fitted.seconds,
+        graphs_per_second=len(test.ids) / test.seconds,
+        peak_memory_mb=_peak_memory_mb(),
+        hyperparameters=json.dumps(plan.hyperparameters, sort_keys=True),
+        training=json.dumps(plan.training.model_dump(), sort_keys=True) if plan.trains else "{}",
+        key=plan.key,
+        store_digest=plan.store_digest,
+        split_digest=plan.split_digest,
+        code_digest=plan.code_digest,
+        weights_sha256=checksum_of(folder / WEIGHTS),
+        predictions_sha256=checksum_of(folder / PREDICTIONS),
+        machine=_machine(),
+        torch_version=torch.__version__,
+        finished=datetime.now(UTC).isoformat(timespec="seconds"),
+        folder=f"results/{plan.cell.name}",
+    )
+
+
+def _peak_memory_mb() -> float:
+    unit = 1 if sys.platform == "darwin" else 1024  # macOS counts in bytes, Linux in KiB
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 1e6
+
+
+def _machine() -> str:
+    if torch.cuda.is_available():
+        return str(torch.cuda.get_device_name())
+    return f"{platform.machine()}, {torch.get_num_threads()} thread(s)"

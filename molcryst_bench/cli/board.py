@@ -1,0 +1,122 @@
+"""The progress of a benchmark in the terminal: bars where there is one, lines in a log."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from molcryst_bench.bench.cell import CellPlan
+from molcryst_bench.bench.progress import epochs_so_far
+from molcryst_bench.bench.result import RESULTS, CellResult
+from molcryst_bench.bench.status import CellStatus
+from molcryst_bench.cli.console import console
+
+_COLORS = {"done": "green", "running": "cyan", "failed": "red", "stale": "yellow", "queued": "dim"}
+
+
+class Board:
+    """Shows one bar for all cells and one for each running cell, and a line for each ended one."""
+
+    def __init__(self, leaderboard: Path) -> None:
+        self.results = leaderboard / RESULTS
+        self.progress = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            TextColumn("{task.completed:.0f}/{task.total:.0f}"),
+            TextColumn("{task.fields[word]}"),
+            TimeElapsedColumn(),
+            console=console,
+            transient=True,
+        )
+        self.plans: list[CellPlan] = []
+        self.bars: dict[str, TaskID] = {}
+        self.all_cells: TaskID | None = None
+
+    def __enter__(self) -> Self:
+        self.progress.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.progress.stop()
+
+    def waiting(self) -> None:
+        """Say that another driver is at work."""
+        console.print("Another run is at work on these results; waiting for it to end ...")
+
+    def started(self, plans: Sequence[CellPlan], finished: int) -> None:
+        """Say how much there is to do."""
+        self.plans = list(plans)
+        total = len(plans) + finished
+        if plans:
+            console.print(f"{total} cells, {finished} of them done before", highlight=False)
+        else:
+            console.print(f"All {total} cells were done before", highlight=False)
+        self.all_cells = self.progress.add_task("cells", total=total, completed=finished, word="")
+
+    def tick(self) -> None:
+        """Move the bars of the running cells."""
+        if not console.is_terminal:
+            return
+        for plan in self.plans:
+            epochs = epochs_so_far(plan, self.results)
+            if epochs is not None and plan.trains:
+                self._move(plan, len(epochs), _error(plan, epochs[-1].valid_mae) if epochs else "")
+
+    def ended(self, plan: CellPlan, result: CellResult | None, reason: str) -> None:
+        """Print the error of a cell, or why there is none."""
+        name = plan.cell.name
+        if (bar := self.bars.pop(name, None)) is not None:
+            self.progress.remove_task(bar)
+        if self.all_cells is not None:
+            self.progress.advance(self.all_cells)
+        if result is None:
+            console.print(f"{name}: failed: {reason}", style="red", highlight=False, markup=False)
+        else:
+            error = f"test error {result.mae:.4g} {result.error_unit}"
+            console.print(f"{name}: {error} in {result.train_seconds:.0f} s", highlight=False)
+
+    def _move(self, plan: CellPlan, epoch: int, word: str) -> None:
+        name, total = plan.cell.name, plan.training.epochs
+        if name not in self.bars:
+            self.bars[name] = self.progress.add_task(name, total=total, word=word)
+        self.progress.update(self.bars[name], completed=epoch, word=word)
+
+
+def show_status(statuses: Sequence[CellStatus], workers: int) -> None:
+    """Print a table of all cells, and about how long the rest will take."""
+    table = Table("cell", "state", "")
+    for status in statuses:
+        color = _COLORS[status.state]
+        table.add_row(status.plan.cell.name, f"[{color}]{status.state}[/{color}]", status.detail)
+    console.print(table)
+    done = sum(status.state == "done" for status in statuses)
+    console.print(f"{done} of {len(statuses)} cells done{_time_left(statuses, workers)}")
+
+
+def _time_left(statuses: Sequence[CellStatus], workers: int) -> str:
+    """Estimate from the finished cells of the same model, where there are any."""
+    seconds: dict[str, list[float]] = {}
+    for status in statuses:
+        if status.state == "done":
+            seconds.setdefault(status.plan.cell.model, []).append(status.seconds)
+    left = [status.plan.cell.model for status in statuses if status.state != "done"]
+    if not left or any(model not in seconds for model in left):
+        return ""
+    total = sum(sum(seconds[model]) / len(seconds[model]) for model in left)
+    return f", about {total / workers / 60:.0f} minutes left with {workers} workers"
+
+
+def _error(plan: CellPlan, valid_mae: float) -> str:
+    from molcryst_bench.training.task import load_task
+
+    return f"validation error {valid_mae:.4g} {load_task(plan.cell.task).definition.error_unit}"

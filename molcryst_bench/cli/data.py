@@ -1,0 +1,90 @@
+"""``molcryst data``: fetch, build, check and show datasets."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from molcryst_bench.base.project import dataset_folder, store_path
+from molcryst_bench.cli.console import counted, shown
+from molcryst_bench.sources.registry import Obtained, get_dataset, obtain
+
+_source_option = click.option("--source", help="Which public form to use; the first by default.")
+
+
+@click.group()
+def data() -> None:
+    """Fetch, build, check and show datasets."""
+
+
+@data.command("fetch")
+@click.argument("dataset")
+@_source_option
+def fetch_command(dataset: str, source: str | None) -> None:
+    """Fetch the raw files of DATASET and check them against their checksums."""
+    for path in _obtain(dataset, source).paths.values():
+        click.echo(f"{shown(path)} is complete ({path.stat().st_size / 1e6:,.0f} MB)")
+
+
+@data.command("build")
+@click.argument("dataset")
+@click.option("--all", "everything", is_flag=True, help="All records, not the profile's sample.")
+@click.option("--workers", type=click.IntRange(min=1), help="Processes; all cores by default.")
+@click.option("--output", type=click.Path(path_type=Path), help="In place of the usual store.")
+@click.option("--accept-quarantined", is_flag=True, help="Build although records are unusable.")
+@_source_option
+def build_command(
+    dataset: str,
+    everything: bool,
+    workers: int | None,
+    output: Path | None,
+    accept_quarantined: bool,
+    source: str | None,
+) -> None:
+    """Build the graph store of DATASET, as params.yaml says."""
+    from molcryst_bench.base.executors import available_cores, local_executor
+    from molcryst_bench.bench.params import load_dataset_settings
+    from molcryst_bench.graphs.build import BuildRequest, build_store
+    from molcryst_bench.graphs.store import open_store
+    from molcryst_bench.sources.card import load_card
+
+    settings = load_dataset_settings(dataset)
+    if everything:
+        settings = settings.model_copy(update={"sample": None})
+    obtained = _obtain(dataset, source)
+    request = BuildRequest(load_card(dataset), obtained.source, obtained.paths, settings)
+    path = output or store_path(dataset)
+    with (
+        local_executor(workers or available_cores()) as executor,
+        counted(f"Building {dataset}") as progress,
+    ):
+        build_store(
+            request, path, executor, progress=progress, accept_quarantined=accept_quarantined
+        )
+    store = open_store(path)
+    click.echo(f"{shown(path)}: {len(store):,} graphs, digest {store.digest}")
+
+
+@data.command("verify")
+@click.argument("dataset")
+def verify_command(dataset: str) -> None:
+    """Recompute the digest of the store of DATASET from its values."""
+    from molcryst_bench.graphs.store import open_store
+
+    store = open_store(store_path(dataset))
+    store.verify()
+    click.echo(f"{shown(store_path(dataset))} holds what was built: digest {store.digest}")
+
+
+@data.command("show")
+@click.argument("dataset")
+def show_command(dataset: str) -> None:
+    """Show the card of DATASET and what its store holds."""
+    from molcryst_bench.cli.show import show_dataset
+
+    show_dataset(dataset)
+
+
+def _obtain(dataset: str, source: str | None) -> Obtained:
+    return obtain(get_dataset(dataset), dataset_folder(dataset) / "raw", source)
