@@ -12,14 +12,19 @@ from vesin import NeighborList
 from molcryst_bench.base.settings import Settings
 from molcryst_bench.sources.record import BadRecordError
 
-FARTHEST = 10_000.0  # Å from the origin; the search for neighbours ends the process far beyond it
+FARTHEST = 10_000.0  # Å from the origin
+_MOST_CELLS = 100  # within the cut-off, in any direction
+_SAME_DISTANCE = 1e-4  # Å; float32 positions in a large cell say little about smaller ones
 
 
 class GraphSpec(Settings):
     """How atoms become an adjacency list."""
 
     cutoff: float = Field(
-        default=5.0, gt=0, description="radius in Å within which atoms see each other"
+        default=5.0,
+        gt=0,
+        allow_inf_nan=False,
+        description="radius in Å within which atoms see each other",
     )
     max_neighbors: int | None = Field(
         default=None, gt=0, description="keep only this many nearest senders of each receiver"
@@ -48,23 +53,44 @@ def find_edges(atoms: Atoms, spec: GraphSpec) -> Edges:
     holds directed edges.
 
     Raises:
-        BadRecordError: if a coordinate is not finite or absurd, or the cell spans no volume.
+        BadRecordError: if a coordinate is not finite or absurd, or the cell is (nearly) flat.
     """
+    _check(atoms, spec.cutoff)
     if spec.symmetric:
         return _sorted(_one_of_each_pair(_all_edges(atoms, spec.cutoff)))
     return _sorted(_nearest(_all_edges(atoms, spec.cutoff), spec.max_neighbors or 0))
 
 
-def _all_edges(atoms: Atoms, cutoff: float) -> Edges:
+def _check(atoms: Atoms, cutoff: float) -> None:
+    """Refuse what would exhaust the memory or end the process in the search for neighbours."""
     if not (np.abs(atoms.positions) <= FARTHEST).all():
         raise BadRecordError(f"a coordinate is not finite or beyond {FARTHEST:,.0f} Å")
+    if atoms.pbc.any():
+        _check_cell(atoms, cutoff)
+
+
+def _check_cell(atoms: Atoms, cutoff: float) -> None:
+    if not (np.abs(atoms.cell.array) <= FARTHEST).all():
+        raise BadRecordError(f"a cell vector is not finite or beyond {FARTHEST:,.0f} Å")
+    vectors = atoms.cell.array[atoms.pbc]
+    if np.linalg.matrix_rank(vectors) < len(vectors):
+        raise BadRecordError("the periodic cell vectors are zero or lie in one plane")
+    heights = 1 / np.linalg.norm(np.linalg.pinv(vectors), axis=0)
+    if (cutoff > _MOST_CELLS * heights).any():
+        raise BadRecordError(f"the cell is over {_MOST_CELLS} times smaller than the cut-off")
+
+
+def _all_edges(atoms: Atoms, cutoff: float) -> Edges:
     # Stores hold float32, and whoever recomputes distances from a store must find these edges.
     positions = atoms.positions.astype(np.float32).astype(np.float64)
     finder = NeighborList(cutoff=cutoff, full_list=True)
     found = finder.compute(
         points=positions, box=atoms.cell.array, periodic=atoms.pbc, quantities="ijSd"
     )
-    return Edges(*found)
+    edges = Edges(*found)
+    if np.abs(edges.shift).max(initial=0) > np.iinfo(np.int8).max:
+        raise BadRecordError("an atom is over a hundred cells away from the others")
+    return edges
 
 
 def _one_of_each_pair(edges: Edges) -> Edges:
@@ -76,12 +102,25 @@ def _one_of_each_pair(edges: Edges) -> Edges:
 
 
 def _nearest(edges: Edges, count: int) -> Edges:
-    """Keep the ``count`` shortest edges of each receiver; ties go to the lower sender."""
-    order = np.lexsort((edges.sender, edges.distance, edges.receiver))
+    """Keep the ``count`` shortest edges of each receiver; ties go to the lower sender and shift.
+
+    Crystals have many neighbours at one distance: rounding must not choose among them.
+    """
+    shell = _shells(edges)
+    order = np.lexsort((*edges.shift.T[::-1], edges.sender, shell, edges.receiver))
     receiver = edges.receiver[order]
     first_of_receiver = np.searchsorted(receiver, receiver, side="left")
     rank = np.arange(len(receiver)) - first_of_receiver
     return _take(edges, order[rank < count])
+
+
+def _shells(edges: Edges) -> np.ndarray:
+    """Number the distances around each receiver; those without a gap between them are one."""
+    order = np.lexsort((edges.distance, edges.receiver))
+    gaps = np.diff(edges.distance[order], prepend=0.0) > _SAME_DISTANCE
+    shell = np.empty(len(order), np.int64)
+    shell[order] = np.cumsum(gaps)
+    return shell
 
 
 def _sorted(edges: Edges) -> Edges:

@@ -58,8 +58,6 @@ def _build(record: Record, spec: GraphSpec) -> _Graph:
     edges = find_edges(record.atoms, spec)
     if len(edges.distance) and edges.distance.min() < CLOSEST_APPROACH:
         raise BadRecordError(f"two atoms are {edges.distance.min():.3f} Å apart")
-    if np.abs(edges.shift).max(initial=0) > np.iinfo(np.int8).max:
-        raise BadRecordError("the cell is over a hundred times smaller than the cut-off")
     return _Graph(record, edges)
 
 
