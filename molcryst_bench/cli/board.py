@@ -32,6 +32,7 @@ class Board:
             TimeElapsedColumn(),
             console=console,
             transient=True,
+            disable=not console.is_terminal,
         )
         self.plans: list[CellPlan] = []
         self.bars: dict[str, TaskID] = {}
@@ -65,7 +66,7 @@ class Board:
 
     def tick(self) -> None:
         """Move the bars of the running cells."""
-        if not console.is_terminal:
+        if self.progress.disable:
             return
         for plan in self.plans:
             epochs = epochs_so_far(plan, self.results)

@@ -37,6 +37,7 @@ def progress_bar(what: str = "") -> Progress:
         TimeRemainingColumn(),
         console=console,
         transient=True,
+        disable=not console.is_terminal,
     )
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from pydantic import Field
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save
 
 from molcryst_bench.base.errors import RunError
 from molcryst_bench.base.files import write_json
@@ -42,7 +42,7 @@ class ModelCard(Settings):
 def save_model(folder: Path, regressor: Regressor, card: ModelCard) -> None:
     """Write ``model.safetensors`` and ``model.json`` into an existing folder."""
     weights = {name: value.contiguous() for name, value in regressor.state_dict().items()}
-    save_file(weights, folder / WEIGHTS)
+    (folder / WEIGHTS).write_bytes(save(weights))
     write_json(folder / CARD, card.model_dump(mode="json"))
 
 
