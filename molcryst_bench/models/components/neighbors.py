@@ -35,7 +35,7 @@ class Neighbors:
     def convolve(self, features: Tensor, weight: Tensor) -> Tensor:
         """Sum ``features[sender] * weight`` (nodes, width) over the neighbours of each atom."""
         message = features.index_select(0, self.sender) * weight  # (edges, width)
-        result = features.new_zeros(features.shape).index_add_(0, self.receiver, message)
+        result = message.new_zeros(features.shape).index_add_(0, self.receiver, message)
         if self.paired:
             reverse = features.index_select(0, self.receiver) * weight
             result = result.index_add_(0, self.sender, reverse)

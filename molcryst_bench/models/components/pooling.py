@@ -12,6 +12,8 @@ Readout = Literal["sum", "mean"]
 
 def pool(values: Tensor, batch: Any, readout: Readout) -> Tensor:
     """Sum or average ``values`` (nodes, width) over the atoms of each graph to (graphs, width)."""
+    # Half precision is for products, not for sums over hundreds of atoms.
+    values = values.to(torch.promote_types(values.dtype, torch.float32))
     if batch.batch is None:
         return values.sum(0, keepdim=True) if readout == "sum" else values.mean(0, keepdim=True)
     pooled = values.new_zeros(batch.num_graphs, values.shape[1])
