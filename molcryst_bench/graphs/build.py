@@ -16,7 +16,7 @@ import pyarrow.parquet as pq
 from pydantic import Field
 
 from molcryst_bench.base.code import code_digest
-from molcryst_bench.base.errors import SettingsError, SourceError
+from molcryst_bench.base.errors import SettingsError, SourceError, StoreError
 from molcryst_bench.base.files import (
     checksum_of,
     digest_of,
@@ -129,9 +129,10 @@ def _fingerprint(request: BuildRequest, raw: Mapping[str, str]) -> str:
 
 
 def _digest_if_built(path: Path, fingerprint: str) -> str | None:
-    if not path.exists():
-        return None
-    store = open_store(path)
+    try:
+        store = open_store(path)
+    except StoreError:
+        return None  # there is none, or one that only building again can help
     return store.digest if store.attributes.get("fingerprint") == fingerprint else None
 
 

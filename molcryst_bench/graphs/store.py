@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -96,10 +97,8 @@ class GraphStore:
         Raises:
             StoreError: if it is missing or a chunk of it is damaged.
         """
-        try:
+        with self._explained_damage(name):
             return np.asarray(self._array(name)[:])
-        except (KeyError, ValueError, RuntimeError) as error:
-            raise StoreError(f"{self.path}: the array {name} is damaged: {error}") from error
 
     def split(self, name: str = "random") -> Split:
         """Return a split of the dataset, restricted to the records of this store."""
@@ -137,13 +136,14 @@ class GraphStore:
         """Recompute the digest from the stored values.
 
         Raises:
-            StoreError: naming the arrays that differ.
+            StoreError: naming the arrays that differ, or one that cannot be read.
         """
         expected: dict[str, str] = self.attributes["array_digests"]
         found = {name: self._digest_of(name) for name in expected}
         wrong = [name for name in expected if found[name] != expected[name]]
         if wrong or store_digest(found) != self.digest:
-            raise StoreError(f"{self.path}: changed since it was built: {', '.join(wrong)}")
+            names = ", ".join(wrong) or "the list of digests"
+            raise StoreError(f"{self.path}: changed since it was built: {names}")
 
     def population_digest(self) -> str:
         """Return the digest of the ids of the whole dataset of which this store may be a sample."""
@@ -155,12 +155,20 @@ class GraphStore:
         return id_digest(self.ids.tolist())
 
     def _digest_of(self, name: str) -> str:
-        array = self._array(name)
-        dtype = StringDType() if isinstance(array.dtype, StringDType) else array.dtype
-        spec = ArraySpec(name, dtype, array.shape)
-        rows = max(1, _BLOCK_BYTES // spec.row_bytes)
-        blocks = (np.asarray(array[block]) for block in row_blocks(array.shape[0], rows))
-        return array_digest(spec, blocks)
+        with self._explained_damage(name):
+            array = self._array(name)
+            dtype = StringDType() if isinstance(array.dtype, StringDType) else array.dtype
+            spec = ArraySpec(name, dtype, array.shape)
+            rows = max(1, _BLOCK_BYTES // spec.row_bytes)
+            blocks = (np.asarray(array[block]) for block in row_blocks(array.shape[0], rows))
+            return array_digest(spec, blocks)
+
+    @contextmanager
+    def _explained_damage(self, name: str) -> Iterator[None]:
+        try:
+            yield
+        except (KeyError, ValueError, RuntimeError) as error:
+            raise StoreError(f"{self.path}: the array {name} is damaged: {error}") from error
 
     def _array(self, name: str) -> zarr.Array[Any]:
         array = self._group[name]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +12,7 @@ import numpy as np
 import zarr
 from numpy.dtypes import StringDType
 from zarr.codecs import BloscCodec, Crc32cCodec, ZstdCodec
+from zarr.errors import ZarrUserWarning
 
 from molcryst_bench.graphs.layout import ArraySpec, array_digest, store_digest
 from molcryst_bench.sources.card import Target
@@ -50,7 +52,9 @@ def write_store(
         digests[spec.name] = array_digest(spec, _written(array, spec, blocks))
     digest = store_digest(digests)
     group.attrs.update({**attributes, "digest": digest, "array_digests": digests})
-    zarr.consolidate_metadata(group.store)
+    with warnings.catch_warnings():  # consolidated metadata is not in the Zarr v3 standard yet
+        warnings.simplefilter("ignore", ZarrUserWarning)
+        zarr.consolidate_metadata(group.store)
     return digest
 
 
