@@ -60,6 +60,9 @@ class Molecule:
         table[row][column] = text
         return replace(self, positions=tuple((x, y, z) for x, y, z in table))
 
+    def numbered(self, index: int) -> Molecule:
+        return replace(self, index=index)
+
     def csv_row(self) -> str:
         elements = "[" + ",".join(f"'{symbol}'" for symbol in self.symbols) + "]"
         positions = "[" + ",".join(f"[{','.join(row)}]" for row in self.positions) + "]"
