@@ -35,9 +35,10 @@ class Cell(NamedTuple):
 
 @dataclass(frozen=True)
 class CellPlan:
-    """A cell with everything that decides its numbers."""
+    """A cell with everything that decides its numbers, so that any worker anywhere can run it."""
 
     cell: Cell
+    task: Task
     profile: str
     store: Path
     split: str
@@ -89,6 +90,7 @@ def _plan(params: Params, task: Task, cell: Cell, store: GraphStore, split_diges
     }
     return CellPlan(
         cell=cell,
+        task=task,
         profile=params.profile,
         store=Path(store.path),
         split=params.bench.split,

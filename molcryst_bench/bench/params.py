@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
@@ -97,6 +98,40 @@ def activate_profile(name: str) -> Params:
     with whole_file(project_root() / PARAMS) as partial:
         shutil.copyfile(source, partial)
     return params
+
+
+def single_cell(
+    params: Params, task: str, model: str, seed: int, changes: Mapping[str, Any]
+) -> Params:
+    """Return the settings of one cell.
+
+    Args:
+        params: the rest of the settings.
+        task: one of ``list_tasks()``.
+        model: one of ``list_models()``; it need not be in ``params``.
+        seed: of weights and order.
+        changes: to its hyperparameters or its training, by name.
+
+    Raises:
+        SettingsError: for a wrong task, model or setting, with the nearest right one.
+    """
+    from molcryst_bench.models.registry import get_model_class
+    from molcryst_bench.training.task import load_task
+
+    load_task(task)
+    of_model = set(get_model_class(model).Hyperparameters.model_fields)
+    known = of_model | set(TrainingSettings.model_fields)
+    if wrong := [key for key in changes if key not in known]:
+        raise SettingsError(unknown_name("setting", wrong[0], known))
+    before = params.models.get(model, ModelSettings())
+    hyperparameters = {key: value for key, value in changes.items() if key in of_model}
+    training = {key: value for key, value in changes.items() if key not in of_model}
+    changed = ModelSettings(
+        hyperparameters={**before.hyperparameters, **hyperparameters},
+        training={**before.training, **training},
+    )
+    bench = BenchSettings(tasks=[task], seeds=[seed], split=params.bench.split)
+    return params.model_copy(update={"bench": bench, "models": {model: changed}})
 
 
 def _check_names(params: Params, where: str) -> None:

@@ -25,7 +25,6 @@ from molcryst_bench.training.data import TaskData
 from molcryst_bench.training.engine import Epoch
 from molcryst_bench.training.evaluate import Predictions, evaluate
 from molcryst_bench.training.fit import Fitted, fit
-from molcryst_bench.training.task import load_task
 
 PREDICTIONS, METRICS = "predictions.parquet", "metrics.json"
 
@@ -35,7 +34,7 @@ def run_cell(
 ) -> CellResult:
     """Train, evaluate and write one cell; its folder appears when everything is in it."""
     torch.set_num_threads(plan.threads)
-    data = TaskData.load(load_task(plan.cell.task), _store(plan.store), plan.split)
+    data = TaskData.load(plan.task, _store(plan.store), plan.split)
     folder = results / plan.cell.name
     with whole_folder(folder) as partial:
         write_epoch = history_writer(partial / HISTORY)

@@ -118,6 +118,4 @@ def _time_left(statuses: Sequence[CellStatus], workers: int) -> str:
 
 
 def _error(plan: CellPlan, valid_mae: float) -> str:
-    from molcryst_bench.training.task import load_task
-
-    return f"validation error {valid_mae:.4g} {load_task(plan.cell.task).definition.error_unit}"
+    return f"validation error {valid_mae:.4g} {plan.task.definition.error_unit}"

@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 import yaml
-
-if TYPE_CHECKING:
-    from molcryst_bench.bench.params import Params
 
 
 @click.command()
@@ -21,12 +18,13 @@ if TYPE_CHECKING:
 def train(task: str, model: str, seed: int, changes: tuple[str, ...], output: Path) -> None:
     """Train MODEL on TASK, such as: molcryst train qm9/homo schnet --set epochs=20."""
     from molcryst_bench.bench.cell import plan_cells
-    from molcryst_bench.bench.params import load_params
+    from molcryst_bench.bench.params import load_params, single_cell
     from molcryst_bench.bench.work import run_cell
     from molcryst_bench.cli.console import progress_bar, shown
 
-    params = _narrowed(load_params(), task, model, seed, _parse(changes))
-    (plan,) = plan_cells(params)
+    params = load_params()
+    (plan,) = plan_cells(single_cell(params, task, model, seed, _parse(changes)))
+    unit = plan.task.definition.error_unit
     total = plan.training.epochs if plan.trains else 1
     with progress_bar() as progress:
         bar = progress.add_task(plan.cell.name, total=total)
@@ -36,7 +34,7 @@ def train(task: str, model: str, seed: int, changes: tuple[str, ...], output: Pa
             on_epoch=lambda epoch: progress.update(
                 bar,
                 completed=epoch.epoch,
-                description=f"{plan.cell.name}: validation error {epoch.valid_mae:.4g}",
+                description=f"{plan.cell.name}: validation error {epoch.valid_mae:.4g} {unit}",
             ),
         )
     click.echo(
@@ -51,28 +49,3 @@ def _parse(changes: tuple[str, ...]) -> dict[str, Any]:
     if wrong := [key for key, sign, _ in pairs if not sign]:
         raise click.UsageError(f"--set takes KEY=VALUE, not '{wrong[0]}'")
     return {key: yaml.safe_load(value) for key, _, value in pairs}
-
-
-def _narrowed(params: Params, task: str, model: str, seed: int, changes: dict[str, Any]) -> Params:
-    """Return the settings of one cell, with changes to its hyperparameters or training."""
-    from molcryst_bench.base.errors import SettingsError, unknown_name
-    from molcryst_bench.bench.params import BenchSettings, ModelSettings
-    from molcryst_bench.models.registry import get_model_class
-    from molcryst_bench.training.settings import TrainingSettings
-    from molcryst_bench.training.task import load_task
-
-    load_task(task)
-    of_model = set(get_model_class(model).Hyperparameters.model_fields)
-    of_training = set(TrainingSettings.model_fields)
-    for key in changes:
-        if key not in of_model | of_training:
-            raise SettingsError(unknown_name("setting", key, of_model | of_training))
-    known = params.models.get(model, ModelSettings())
-    hyperparameters = {key: changes[key] for key in changes if key in of_model}
-    training = {key: changes[key] for key in changes if key not in of_model}
-    changed = ModelSettings(
-        hyperparameters={**known.hyperparameters, **hyperparameters},
-        training={**known.training, **training},
-    )
-    bench = BenchSettings(tasks=[task], seeds=[seed], split=params.bench.split)
-    return params.model_copy(update={"bench": bench, "models": {model: changed}})
