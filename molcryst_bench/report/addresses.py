@@ -1,0 +1,71 @@
+"""Where each page and figure of the site lies, whatever characters names contain."""
+
+from __future__ import annotations
+
+import hashlib
+import posixpath
+import re
+from urllib.parse import quote
+
+from molcryst_bench.report.results import Cell
+from molcryst_bench.report.tables import TaskTable
+
+INDEX = "index.html"
+STYLE = "assets/style.css"
+SCRIPT = "assets/sort.js"
+
+
+def model_page(model: str) -> str:
+    """Return the address of a model's page, from the root of the site."""
+    return f"models/{slug(model)}.html"
+
+
+def dataset_page(dataset: str) -> str:
+    """Return the address of a dataset's page."""
+    return f"datasets/{slug(dataset)}.html"
+
+
+def cell_page(cell: Cell) -> str:
+    """Return the address of a cell's page."""
+    return f"cells/{_task(cell.task)}/{slug(cell.split)}/{slug(cell.model)}/{cell.seed}.html"
+
+
+def cell_file(cell: Cell, name: str) -> str:
+    """Return the address of one of a cell's files, which lie beside the site."""
+    return posixpath.join("..", cell.folder, name)
+
+
+def anchor(table: TaskTable) -> str:
+    """Return the id of a table on the first page."""
+    return f"{_task(table.task)}/{slug(table.split)}".replace("/", "-")
+
+
+def task_figure(kind: str, table: TaskTable, *names: str) -> str:
+    """Return the address of a figure about a task, and perhaps a model."""
+    return _figure(kind, _task(table.task), *map(slug, (table.split, *names)))
+
+
+def dataset_figure(kind: str, dataset: str, *names: str) -> str:
+    """Return the address of a figure about a dataset, and perhaps a target."""
+    return _figure(kind, *map(slug, (dataset, *names)))
+
+
+def link(page: str, target: str) -> str:
+    """Return the relative link from one page to another address, both from the site's root."""
+    return "../" * page.count("/") + quote(target)
+
+
+def slug(name: str) -> str:
+    """Return a name as a file name. Names that lose characters keep apart by a digest."""
+    plain = re.sub(r"[^A-Za-z0-9_-]+", "-", name).strip("-")
+    if plain == name:
+        return plain
+    return f"{plain}-{hashlib.sha256(name.encode()).hexdigest()[:8]}".lstrip("-")
+
+
+def _task(task: str) -> str:
+    return "/".join(slug(part) for part in task.split("/"))
+
+
+def _figure(kind: str, *parts: str) -> str:
+    return f"figures/{kind}/{'/'.join(parts)}.svg"

@@ -1,0 +1,44 @@
+"""Everything that a leaderboard shows, made from its results."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from molcryst_bench.base.files import whole_file, whole_folder
+from molcryst_bench.report.markdown import render_markdown
+from molcryst_bench.report.site import write_site
+from molcryst_bench.report.tables import build_tables
+
+
+@dataclass(frozen=True)
+class ReportPaths:
+    """Where a report lies."""
+
+    markdown: Path
+    site: Path
+
+    @property
+    def index(self) -> Path:
+        """First page of the site."""
+        return self.site / "index.html"
+
+
+def write_report(leaderboard: Path) -> ReportPaths:
+    """Write ``leaderboard.md`` and ``site/`` into a leaderboard folder, whole or not at all.
+
+    Equal results give equal bytes.
+
+    Args:
+        leaderboard: folder of ``results.parquet`` and the files that it names.
+
+    Raises:
+        MolcrystError: if the results cannot be read, or a number does not follow from its file.
+    """
+    paths = ReportPaths(leaderboard / "leaderboard.md", leaderboard / "site")
+    tables = build_tables(leaderboard)
+    with whole_folder(paths.site) as partial:
+        write_site(tables, leaderboard, partial)
+    with whole_file(paths.markdown) as partial:
+        partial.write_text(render_markdown(tables), encoding="utf-8")
+    return paths

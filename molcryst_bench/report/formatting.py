@@ -1,0 +1,65 @@
+"""Numbers as text. All outputs use these, so that they cannot show different digits."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+
+NOTHING = "n/a"
+_MINUS = "\N{MINUS SIGN}"
+_DIGITS = 3  # significant digits of the smallest number in a column
+
+
+def decimals_for(values: Iterable[float]) -> int:
+    """Return how many decimals show the smallest of some positive values with three digits."""
+    sizes = [abs(value) for value in values if math.isfinite(value) and value]
+    if not sizes:
+        return 1
+    return max(0, _DIGITS - 1 - math.floor(math.log10(min(sizes))))
+
+
+def number(value: float, decimals: int) -> str:
+    """Format with thousands separators and a true minus sign."""
+    if not math.isfinite(value):
+        return NOTHING
+    # Adding 0 turns a rounded -0.0 into 0.0.
+    return f"{round(value, decimals) + 0.0:,.{decimals}f}".replace("-", _MINUS)
+
+
+def with_spread(mean: float, spread: float | None, decimals: int) -> str:
+    """Format a mean and its standard deviation; a single value has none."""
+    text = number(mean, decimals)
+    return text if spread is None else f"{text} ± {number(spread, decimals)}"
+
+
+def between(bounds: tuple[float, float], decimals: int) -> str:
+    """Format an interval."""
+    low, high = (number(bound, decimals) for bound in bounds)
+    return NOTHING if NOTHING in (low, high) else f"{low} to {high}"
+
+
+def significant(value: float) -> str:
+    """Format one number with three significant digits, whole from 100 upwards."""
+    return number(value, decimals_for([value]))
+
+
+def duration(seconds: float) -> str:
+    """Format a time with the two units that matter."""
+    if not math.isfinite(seconds):
+        return NOTHING
+    if seconds < 60:
+        return f"{significant(seconds)} s"
+    minutes, rest = divmod(round(seconds), 60)
+    if minutes < 60:
+        return f"{minutes} min {rest:02} s"
+    return f"{minutes // 60:,} h {minutes % 60:02} min"
+
+
+def short_digest(digest: str) -> str:
+    """Return as much of a digest as tells it from others."""
+    return digest[:12]
+
+
+def shortened(name: str, length: int = 28) -> str:
+    """Cut a name that would leave a figure no room."""
+    return name if len(name) <= length else f"{name[: length - 1]}…"

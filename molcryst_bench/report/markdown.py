@@ -1,0 +1,54 @@
+"""The leaderboard as a Markdown file, to be read in a repository or pasted elsewhere."""
+
+from __future__ import annotations
+
+import html
+import re
+from collections.abc import Iterator, Sequence
+
+from molcryst_bench.report.formatting import short_digest
+from molcryst_bench.report.tables import Column, TaskTable, explain_ranks
+
+_LEFT_ALIGNED = ("model",)
+
+
+def render_markdown(tables: Sequence[TaskTable]) -> str:
+    """Return the text of ``leaderboard.md``."""
+    blocks = ["# Leaderboard", explain_ranks(), *map(_section, tables)]
+    return "\n\n".join(blocks) + "\n"
+
+
+def _section(table: TaskTable) -> str:
+    return "\n\n".join([f"## {_escape(table.title)}", _facts(table), "\n".join(_rows(table))])
+
+
+def _facts(table: TaskTable) -> str:
+    first = table.first
+    about = f"{table.properties.description or table.target}, errors in {first.error_unit}."
+    sample = f"Profile {first.profile}: {table.scope}."
+    digests = (
+        f"Store `{short_digest(first.store_digest)}`, split `{short_digest(first.split_digest)}`."
+    )
+    return f"{_escape(about[:1].upper() + about[1:])} {_escape(sample)} {digests}"
+
+
+def _rows(table: TaskTable) -> Iterator[str]:
+    columns = table.columns
+    yield _row([_escape(column.header) for column in columns])
+    yield _row([_rule(column) for column in columns])
+    for texts in zip(*(column.texts for column in columns), strict=True):
+        yield _row([_escape(text) for text in texts])
+
+
+def _row(texts: Sequence[str]) -> str:
+    return f"| {' | '.join(texts)} |"
+
+
+def _rule(column: Column) -> str:
+    return ":---" if column.key in _LEFT_ALIGNED else "---:"
+
+
+def _escape(text: str) -> str:
+    """Keep text from being read as HTML or Markdown."""
+    one_line = " ".join(html.escape(text, quote=False).split())
+    return re.sub(r"([\\`*\[\]|])", r"\\\1", one_line)

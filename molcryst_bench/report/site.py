@@ -1,0 +1,235 @@
+"""The static site: plain pages that work from a folder and load nothing from elsewhere."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property, partial
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from matplotlib.figure import Figure
+
+from molcryst_bench.base.files import checksum_of
+from molcryst_bench.graphs.split import SUBSETS
+from molcryst_bench.report import addresses, figures, formatting
+from molcryst_bench.report.datasets import DatasetFacts, describe_dataset
+from molcryst_bench.report.documentation import (
+    Block,
+    ModelDocument,
+    describe_model,
+    flatten,
+    used_settings,
+)
+from molcryst_bench.report.formulas import Formula, draw_formula
+from molcryst_bench.report.results import (
+    Cell,
+    cell_folder,
+    read_history,
+    read_predictions,
+)
+from molcryst_bench.report.tables import Entry, TaskTable, all_cells, explain_ranks
+from molcryst_bench.report.theme import figure_style, save_figure
+
+_ASSETS = Path(__file__).parent / "assets"
+_CELL_FILES = (
+    ("cell.json", "everything on this page"),
+    ("metrics.json", "errors"),
+    ("predictions.parquet", "predictions on the test set"),
+    ("history.csv", "learning curve"),
+    ("model.json", "architecture and configuration"),
+    ("model.safetensors", "weights"),
+)
+
+
+@dataclass(frozen=True)
+class Result:
+    """What one model did on one task, with the address of its learning curves if it has any."""
+
+    table: TaskTable
+    entry: Entry
+    curves: str | None
+
+
+def write_site(tables: Sequence[TaskTable], leaderboard: Path, folder: Path) -> None:
+    """Write all pages, figures and assets into an empty folder.
+
+    Args:
+        tables: what to show.
+        leaderboard: where the files of the cells lie.
+        folder: becomes the site; links to cells' files assume that it lies in ``leaderboard``.
+
+    Raises:
+        RunError: if a file of a cell is missing or damaged.
+    """
+    with figure_style():
+        _Site(tables, leaderboard, folder).write()
+
+
+class _Site:
+    def __init__(self, tables: Sequence[TaskTable], leaderboard: Path, folder: Path) -> None:
+        self.tables = tables
+        self.leaderboard = leaderboard
+        self.folder = folder
+        self.cells = all_cells(tables)
+        self.environment = _environment()
+        self.environment.globals |= {
+            "version": version("molcryst_bench"),
+            "results_sha256": checksum_of(leaderboard / "results.parquet"),
+            "finished": sorted(cell.finished for cell in self.cells),
+        }
+
+    @cached_property
+    def models(self) -> list[ModelDocument]:
+        return [describe_model(name) for name in sorted({cell.model for cell in self.cells})]
+
+    @cached_property
+    def datasets(self) -> dict[str, DatasetFacts]:
+        return {
+            name: describe_dataset(name, [cell for cell in self.cells if cell.dataset == name])
+            for name in sorted({cell.dataset for cell in self.cells})
+        }
+
+    def write(self) -> None:
+        shutil.copytree(_ASSETS, self.folder / "assets")
+        self._write_index()
+        for document in self.models:
+            self._write_model(document)
+        for facts in self.datasets.values():
+            self._write_dataset(facts)
+        for table in self.tables:
+            for entry in table.entries:
+                for cell in entry.cells:
+                    self._write_cell(table, entry, cell)
+
+    def _write_index(self) -> None:
+        content = {
+            "tables": self.tables,
+            "overviews": [self._draw_overview(table) for table in self.tables],
+            "parities": [list(self._draw_parities(table)) for table in self.tables],
+            "models": self.models,
+            "datasets": [facts.card for facts in self.datasets.values()],
+            "cells": self.cells,
+            "explanation": explain_ranks(),
+        }
+        self._write(addresses.INDEX, "index.html", content)
+
+    def _write_model(self, document: ModelDocument) -> None:
+        page = addresses.model_page(document.name)
+        results = [
+            Result(table, entry, self._draw_curves(table, entry))
+            for table in self.tables
+            for entry in table.entries
+            if entry.model == document.name
+        ]
+        hyperparameters = used_settings(
+            [[cell.hyperparameter_values for cell in result.entry.cells] for result in results]
+        )
+        content = {
+            "document": document,
+            "formulas": self._draw_formulas(document.blocks),
+            "results": results,
+            "hyperparameters": hyperparameters,
+            "fields": {field.name: field for field in document.fields},
+            "training": used_settings(
+                [[cell.training_values for cell in result.entry.cells] for result in results]
+            ),
+        }
+        self._write(page, "model.html", content)
+
+    def _write_dataset(self, facts: DatasetFacts) -> None:
+        content = {
+            "facts": facts,
+            "card": facts.card,
+            "subsets": SUBSETS,
+            "tables": [table for table in self.tables if table.card.name == facts.card.name],
+            "histograms": list(self._draw_histograms(facts)),
+        }
+        self._write(addresses.dataset_page(facts.card.name), "dataset.html", content)
+
+    def _write_cell(self, table: TaskTable, entry: Entry, cell: Cell) -> None:
+        folder = cell_folder(self.leaderboard, cell)
+        content = {
+            "cell": cell,
+            "table": table,
+            "entry": entry,
+            "raw": self.datasets[cell.dataset].raw_checksums(cell),
+            "files": [(name, text) for name, text in _CELL_FILES if (folder / name).exists()],
+            "hyperparameters": flatten(cell.hyperparameter_values),
+            "training": flatten(cell.training_values),
+        }
+        self._write(addresses.cell_page(cell), "cell.html", content)
+
+    def _draw_overview(self, table: TaskTable) -> str:
+        address = addresses.task_figure("overview", table)
+        return self._save(figures.overview(table), address)
+
+    def _draw_parities(self, table: TaskTable) -> Iterator[tuple[Entry, str]]:
+        """Draw the cell of each model that did best on the validation set."""
+        for entry in table.entries:
+            cell = entry.representative
+            predictions = read_predictions(self.leaderboard, cell)
+            drawn = figures.parity(cell, predictions, table.error_decimals)
+            address = addresses.task_figure("parity", table, entry.model)
+            yield entry, self._save(drawn, address)
+
+    def _draw_curves(self, table: TaskTable, entry: Entry) -> str | None:
+        """A model that is fitted in one step has no curve to draw."""
+        histories = [read_history(self.leaderboard, cell) for cell in entry.cells]
+        if max(len(history.epoch) for history in histories) < 2:
+            return None
+        address = addresses.task_figure("curves", table, entry.model)
+        return self._save(figures.learning_curves(entry.cells, histories), address)
+
+    def _draw_histograms(self, facts: DatasetFacts) -> Iterator[tuple[str, str]]:
+        """Yield the label and address of each histogram."""
+        if facts.store is None:
+            return
+        name = facts.card.name
+        label = "atoms per record"
+        drawn = figures.histogram(facts.store.atoms, label, "records")
+        yield label, self._save(drawn, addresses.dataset_figure("atoms", name))
+        for target, values in facts.store.values.items():
+            properties = facts.card.targets[target]
+            label = f"{target} ({properties.unit})"
+            counted = "records" if properties.level == "graph" else "atoms"
+            drawn = figures.histogram(values, label, counted)
+            yield label, self._save(drawn, addresses.dataset_figure("target", name, target))
+
+    def _draw_formulas(self, blocks: Sequence[Block]) -> dict[str, Formula | None]:
+        formulas = (span.text for block in blocks for span in block.spans if span.kind == "math")
+        folder = self.folder / "formulas"
+        return {latex: draw_formula(latex, folder) for latex in formulas}
+
+    def _save(self, figure: Figure, address: str) -> str:
+        save_figure(figure, self.folder / address)
+        return address
+
+    def _write(self, page: str, template: str, content: Mapping[str, Any]) -> None:
+        link = partial(addresses.link, page)
+        text = self.environment.get_template(template).render(page=page, link=link, **content)
+        path = self.folder / page
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+
+
+def _environment() -> Environment:
+    environment = Environment(
+        loader=PackageLoader("molcryst_bench.report"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    environment.globals["address"] = addresses
+    environment.filters |= {
+        "number": formatting.number,
+        "significant": formatting.significant,
+        "duration": formatting.duration,
+        "short": formatting.short_digest,
+    }
+    return environment
