@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 from torch_geometric.data import Batch
 
+from molcryst_bench.base.errors import SettingsError
 from molcryst_bench.graphs.flat import FlatGraphs
 
 
@@ -20,6 +21,8 @@ class GraphLoader:
     def __init__(
         self, graphs: FlatGraphs, rows: Tensor, batch_size: int, shuffle: bool, seed: int
     ) -> None:
+        if batch_size < 1:
+            raise SettingsError(f"batch_size is {batch_size}: it must be at least 1")
         self.graphs = graphs
         self.rows = rows
         self.batch_size = batch_size

@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from molcryst_bench.graphs.store import GraphStore
 
 SUBSETS = ("train", "valid", "test")
-_DIGEST_KEY = b"id_digest"
 
 
 @dataclass(frozen=True)
@@ -65,7 +64,7 @@ def load_split(path: Path) -> Split:
 
     Raises:
         SettingsError: if there is no such split.
-        StoreError: if the file is not one.
+        StoreError: if the file is not one, or was changed since it was written.
     """
     if not path.exists():
         known = [other.stem for other in path.parent.glob("*.parquet")]
@@ -74,12 +73,13 @@ def load_split(path: Path) -> Split:
         table = pq.read_table(path)
         ids, names = table["id"].to_numpy(), table["subset"].to_numpy()
         subset = np.array([SUBSETS.index(name) for name in names], np.int8)
-        digest = table.schema.metadata[_DIGEST_KEY].decode()
-    except (pa.ArrowInvalid, KeyError, TypeError, ValueError) as error:
+        metadata = {key.decode(): value.decode() for key, value in table.schema.metadata.items()}
+    except (pa.ArrowException, OSError, KeyError, TypeError, ValueError, AttributeError) as error:
         raise StoreError(f"{path} is not a split: {error}") from error
-    if digest != id_digest(ids.tolist()):
-        raise StoreError(f"{path} does not hold the ids that it was made for: restore it from git")
-    return Split(path.stem, ids.astype(str), subset, digest)
+    split = Split(path.stem, ids.astype(str), subset, id_digest(ids.tolist()))
+    if not _metadata(split).items() <= metadata.items():
+        raise StoreError(f"{path} was changed since it was made: restore it from git")
+    return split
 
 
 def save_split(split: Split, path: Path) -> None:
@@ -87,7 +87,7 @@ def save_split(split: Split, path: Path) -> None:
     order = np.argsort(split.ids)
     names = pa.array([SUBSETS[subset] for subset in split.subset[order]]).dictionary_encode()
     table = pa.table({"id": split.ids[order].tolist(), "subset": names})
-    table = table.replace_schema_metadata({_DIGEST_KEY: split.population_digest})
+    table = table.replace_schema_metadata(_metadata(split))
     with whole_file(path) as partial:
         pq.write_table(
             table,
@@ -97,6 +97,11 @@ def save_split(split: Split, path: Path) -> None:
             use_dictionary=["subset"],
             column_encoding={"id": "DELTA_BYTE_ARRAY"},
         )
+
+
+def _metadata(split: Split) -> dict[str, str]:
+    """Return what a file says about itself, so that a change of it is noticed."""
+    return {"id_digest": split.population_digest, "digest": split.digest}
 
 
 def random_split(ids: list[str], sizes: tuple[int, int], seed: int) -> Split:
