@@ -116,9 +116,7 @@ def single_cell(
         SettingsError: for a wrong task, model or setting, with the nearest right one.
     """
     from molcryst_bench.models.registry import get_model_class
-    from molcryst_bench.training.task import load_task
 
-    load_task(task)
     of_model = set(get_model_class(model).Hyperparameters.model_fields)
     known = of_model | set(TrainingSettings.model_fields)
     if wrong := [key for key in changes if key not in known]:
@@ -131,7 +129,9 @@ def single_cell(
         training={**before.training, **training},
     )
     bench = BenchSettings(tasks=[task], seeds=[seed], split=params.bench.split)
-    return params.model_copy(update={"bench": bench, "models": {model: changed}})
+    narrowed = params.model_copy(update={"bench": bench, "models": {model: changed}})
+    _check_names(narrowed, PARAMS)
+    return narrowed
 
 
 def _check_names(params: Params, where: str) -> None:

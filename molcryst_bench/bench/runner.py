@@ -68,7 +68,9 @@ def run_bench(
 def finished_result(plan: CellPlan, results: Path) -> CellResult | None:
     """Return the result of a cell if it belongs to just this plan."""
     result = read_result(results / plan.cell.name)
-    return result if result is not None and result.key == plan.key else None
+    if result is None or result.key != plan.key:
+        return None
+    return result.model_copy(update={"profile": plan.profile})  # profiles may share cells
 
 
 def _run(

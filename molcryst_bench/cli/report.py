@@ -10,7 +10,8 @@ import click
 def report(show: bool) -> None:
     """Make the tables and the site from leaderboard/results.parquet, and print the table."""
     from molcryst_bench.base.project import leaderboard_folder
-    from molcryst_bench.report import print_leaderboard, write_report
+    from molcryst_bench.report.build import write_report
+    from molcryst_bench.report.terminal import print_leaderboard
 
     if not show:
         write_report(leaderboard_folder())
