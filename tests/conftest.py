@@ -16,7 +16,7 @@ from pathlib import Path
 
 import handmade
 import pytest
-from handmade import Molecule
+from handmade import REPOSITORY, Molecule
 
 from molcryst_bench.base.executors import InlineExecutor
 from molcryst_bench.graphs.build import BuildRequest, DatasetSettings, build_store
@@ -26,7 +26,6 @@ from molcryst_bench.sources import registry
 from molcryst_bench.sources.card import load_card
 from molcryst_bench.sources.record import Dataset, Source
 
-REPOSITORY = Path(__file__).parent.parent
 SPLIT_SIZES = (50, 15)  # the other 15 of the 80 molecules are the test set
 
 Build = Callable[..., GraphStore]

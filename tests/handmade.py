@@ -24,6 +24,7 @@ from molcryst_bench.sources.fetch import RawFile
 from molcryst_bench.sources.qm9 import Qm9Figshare, Qm9Wheel
 from molcryst_bench.sources.record import Dataset
 
+REPOSITORY = Path(__file__).parent.parent
 WHEEL_NAME = "qm9pack-1.0.3-py3-none-any.whl"
 ARCHIVE_NAME = "dsgdb9nsd.xyz.tar.bz2"
 FAILURES_NAME = "uncharacterized.txt"
