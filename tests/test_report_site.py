@@ -7,6 +7,7 @@ from html.parser import HTMLParser
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -14,6 +15,7 @@ from report_data import FakeModel, make_project, read_rows, write_results
 from rich.console import Console
 
 from molcryst_bench.base.errors import MolcrystError
+from molcryst_bench.base.files import checksum_of
 from molcryst_bench.report.build import ReportPaths, write_report
 from molcryst_bench.report.tables import build_tables
 from molcryst_bench.report.terminal import print_leaderboard
@@ -121,6 +123,17 @@ def test_all_outputs_show_the_same_numbers(built: Path, monkeypatch: pytest.Monk
                 assert text in terminal
             for shown in (index, markdown, terminal):
                 assert column.header in shown
+
+
+def test_a_narrow_terminal_shows_whole_numbers(
+    built: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(built.parent)
+    (homo, _) = build_tables(built)
+    shown = printed(built, width=60)
+    assert all(text in shown for text in homo.column("mae").texts)
+    assert "RMSE" not in shown
+    assert max(map(len, shown.splitlines())) <= 60
 
 
 def test_every_error_stands_under_its_unit(built: Path) -> None:
@@ -263,6 +276,26 @@ def test_another_store_is_not_taken_for_that_of_the_results(leaderboard: Path) -
     assert "Not the store of all results" in Page(paths.site / "datasets" / "qm9.html").text
     cell = Page(paths.site / "cells" / "qm9" / "homo" / "random" / "mean" / "0.html")
     assert "g2.txt" not in cell.text
+
+
+def test_many_predictions_are_shown_as_a_density(leaderboard: Path) -> None:
+    """Even if all of them lie outside the frame; what is no number cannot be shown."""
+    items = 900
+    generator = np.random.default_rng(0)
+    target = generator.normal(size=items)
+    rows = read_rows(leaderboard)[:1]
+    path = leaderboard / rows[0]["folder"] / "predictions.parquet"
+    for prediction in (target + 0.1, target + 100.0, np.full(items, np.nan)):
+        ids = [str(number) for number in range(items)]
+        pq.write_table(pa.table({"id": ids, "target": target, "prediction": prediction}), path)
+        mae = float(1000 * np.abs(prediction - target).mean())
+        rows[0] |= {"mae": mae, "predictions_sha256": checksum_of(path)}
+        write_results(leaderboard, rows)
+        site = write_report(leaderboard).site
+        figure = site / "figures" / "parity" / "qm9" / "homo" / "random" / "schnet.svg"
+        drawn = figure.read_text(encoding="utf-8")
+        assert ("items per hexagon" in drawn) == np.isfinite(mae)
+        assert ("900 outside" in drawn) == (not mae < 1000)
 
 
 def test_a_sample_is_not_mistaken_for_the_whole(built: Path) -> None:

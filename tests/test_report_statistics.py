@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from molcryst_bench.report import formatting
+from molcryst_bench.report.entries import Summary
 from molcryst_bench.report.statistics import RESAMPLES, interval, resampled_means, shared_ranks
-from molcryst_bench.report.tables import Summary
 
 
 def errors_with(*biases: float, items: int = 400) -> np.ndarray:
@@ -88,7 +88,7 @@ def test_decimals_show_the_smallest_value_with_three_digits(
         (formatting.number(math.nan, 2), "n/a"),
         (formatting.with_spread(55.21, 0.0, 1), "55.2 ± 0.0"),
         (formatting.with_spread(55.21, None, 1), "55.2"),
-        (formatting.between((1.0, 2.0), 1), "1.0 to 2.0"),
+        (formatting.between((1.0, 2.0), 1), "1.0\N{EN DASH}2.0"),
         (formatting.between((math.nan, math.nan), 1), "n/a"),
         (formatting.significant(0.123456), "0.123"),
         (formatting.shortened("a" * 30), "a" * 27 + "…"),

@@ -50,7 +50,7 @@ def test_numbers_of_two_seeds_by_hand(leaderboard: Path) -> None:
     assert entry.mae.spread == pytest.approx(math.sqrt(2) * 100.0)
     # Averaged over seeds every item has the same error, so resampling changes nothing.
     assert entry.mae_interval == pytest.approx((200.0, 200.0))
-    assert table.column("mae").texts == ("200 ± 141",)
+    assert table.column("mae").texts == ("200.0 ± 141.4",)
     assert table.column("mae").header == "MAE (meV)"
     assert table.column("seeds").texts == ("2",)
 
@@ -66,6 +66,15 @@ def test_models_are_sorted_from_best_to_worst(leaderboard: Path) -> None:
 def test_a_deterministic_model_shows_its_spread_of_zero(leaderboard: Path) -> None:
     (table,) = build_tables(leaderboard)
     assert table.column("mae").texts[1].endswith(" ± 0.0")
+
+
+def test_an_r2_close_to_one_shows_how_close(leaderboard: Path) -> None:
+    rows = read_rows(leaderboard)
+    for row, r2 in zip(rows[:3], (0.99961, 0.99963, 0.99965), strict=True):
+        row["r2"] = r2
+    write_results(leaderboard, rows)
+    (table,) = build_tables(leaderboard)
+    assert table.column("r2").texts[0] == "0.99963 ± 0.00002"
 
 
 def test_twins_share_a_rank(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -112,6 +121,14 @@ def test_the_whole_dataset_says_so(leaderboard: Path) -> None:
     (table,) = build_tables(leaderboard)
     assert not table.is_sample
     assert table.scope == "all 240 records of QM9"
+
+
+def test_cells_of_two_profiles_name_both(leaderboard: Path) -> None:
+    rows = read_rows(leaderboard)
+    rows[0]["profile"] = "paper-cpu"
+    write_results(leaderboard, rows)
+    (table,) = build_tables(leaderboard)
+    assert table.profile == "paper-cpu, quick"
 
 
 def test_splits_have_tables_of_their_own(leaderboard: Path) -> None:

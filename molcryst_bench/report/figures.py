@@ -16,30 +16,30 @@ from molcryst_bench.report.results import Cell, History, Predictions
 from molcryst_bench.report.tables import TaskTable
 from molcryst_bench.report.theme import ACCENT, DENSITY, INK, MUTED, SERIES
 
+_PLAIN = StrMethodFormatter("{x:,g}")
 _MANY = 600  # more points than this are shown as a density
 _WIDE_RANGE = 10.0  # largest over smallest value from which a logarithmic axis is clearer
 
 
-def parity(cell: Cell, predictions: Predictions, decimals: int) -> Figure:
+def parity(table: TaskTable, cell: Cell, predictions: Predictions) -> Figure:
     """Draw predicted against true values of one cell on the test subset.
 
     The frame holds all true values, so that it is the same for all models of a task.
 
     Args:
+        table: says how many digits numbers are shown with.
         cell: whose predictions these are.
         predictions: in the target's unit.
-        decimals: of the error that is written into the plot.
     """
     limits = _frame(predictions.target)
     figure = Figure(figsize=(3.0, 3.2))
     axes = figure.add_subplot(aspect="equal", xlim=limits, ylim=limits)
     axes.plot(limits, limits, color=MUTED, linewidth=0.9, dashes=(4, 3), zorder=1)
     _draw_points(axes, predictions, limits)
-    facts = [f"MAE {number(cell.mae, decimals)} {cell.error_unit}", f"R² {number(cell.r2, 3)}"]
-    facts += _outside(predictions, limits)
-    axes.set_title(
-        f"{shortened(cell.model)}, seed {cell.seed}\n{', '.join(facts)}", linespacing=1.4
-    )
+    mae, r2 = number(cell.mae, table.error_decimals), number(cell.r2, table.r2_decimals)
+    facts = [f"MAE {mae} {cell.error_unit}", f"R² {r2}", *_outside(predictions, limits)]
+    name = f"{shortened(cell.model)}, seed {cell.seed}"
+    axes.set_title(f"{name}\n{', '.join(facts)}", linespacing=1.4)
     axes.set_xlabel(f"reference {cell.target} ({cell.unit})")
     axes.set_ylabel(f"predicted {cell.target} ({cell.unit})")
     axes.xaxis.set_major_locator(MaxNLocator(5))
@@ -69,10 +69,10 @@ def _draw_points(axes: Axes, predictions: Predictions, limits: tuple[float, floa
         norm=LogNorm(1, 10),
         linewidths=0.2,
     )
-    counts = hexagons.get_array()
-    hexagons.set_clim(1, max(10, 0 if counts is None else counts.max(initial=1)))
+    hexagons.set_clim(1, max([10, *np.asarray(hexagons.get_array())]))
     scale = axes.inset_axes((0.56, 0.13, 0.38, 0.03))
-    axes.figure.colorbar(hexagons, cax=scale, orientation="horizontal").outline.set_visible(False)
+    bar = axes.figure.colorbar(hexagons, scale, orientation="horizontal", format=_PLAIN)
+    bar.outline.set_visible(False)
     scale.set_title("items per hexagon", fontsize=7, pad=3)
     scale.tick_params(labelsize=7, length=2)
     scale.minorticks_off()
@@ -156,5 +156,5 @@ def _choose_scale(axes: Axes, name: Literal["x", "y"], values: np.ndarray) -> No
     axes.set(**{f"{name}scale": "log"})
     axis = axes.xaxis if name == "x" else axes.yaxis
     axis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-    axis.set_major_formatter(StrMethodFormatter("{x:,g}"))
+    axis.set_major_formatter(_PLAIN)
     axis.set_minor_formatter(NullFormatter())

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 
 NOTHING = "n/a"
 _MINUS = "\N{MINUS SIGN}"
+_DASH = "\N{EN DASH}"
 _DIGITS = 3  # significant digits of the smallest number in a column
 
 
@@ -33,9 +34,9 @@ def with_spread(mean: float, spread: float | None, decimals: int) -> str:
 
 
 def between(bounds: tuple[float, float], decimals: int) -> str:
-    """Format an interval."""
+    """Format an interval of positive numbers."""
     low, high = (number(bound, decimals) for bound in bounds)
-    return NOTHING if NOTHING in (low, high) else f"{low} to {high}"
+    return NOTHING if NOTHING in (low, high) else f"{low}{_DASH}{high}"
 
 
 def significant(value: float) -> str:

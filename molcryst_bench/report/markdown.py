@@ -6,8 +6,9 @@ import html
 import re
 from collections.abc import Iterator, Sequence
 
+from molcryst_bench.report.columns import Column
 from molcryst_bench.report.formatting import short_digest
-from molcryst_bench.report.tables import Column, TaskTable, explain_ranks
+from molcryst_bench.report.tables import TaskTable, explain_ranks
 
 _LEFT_ALIGNED = ("model",)
 
@@ -25,7 +26,7 @@ def _section(table: TaskTable) -> str:
 def _facts(table: TaskTable) -> str:
     first = table.first
     about = f"{table.properties.description or table.target}, errors in {first.error_unit}."
-    sample = f"Profile {first.profile}: {table.scope}."
+    sample = f"Profile {table.profile}: {table.scope}."
     digests = (
         f"Store `{short_digest(first.store_digest)}`, split `{short_digest(first.split_digest)}`."
     )

@@ -24,6 +24,7 @@ from molcryst_bench.report.documentation import (
     flatten,
     used_settings,
 )
+from molcryst_bench.report.entries import Entry
 from molcryst_bench.report.formulas import Formula, draw_formula
 from molcryst_bench.report.results import (
     Cell,
@@ -31,7 +32,7 @@ from molcryst_bench.report.results import (
     read_history,
     read_predictions,
 )
-from molcryst_bench.report.tables import Entry, TaskTable, all_cells, explain_ranks
+from molcryst_bench.report.tables import TaskTable, all_cells, explain_ranks
 from molcryst_bench.report.theme import figure_style, save_figure
 
 _ASSETS = Path(__file__).parent / "assets"
@@ -172,7 +173,7 @@ class _Site:
         for entry in table.entries:
             cell = entry.representative
             predictions = read_predictions(self.leaderboard, cell)
-            drawn = figures.parity(cell, predictions, table.error_decimals)
+            drawn = figures.parity(table, cell, predictions)
             address = addresses.task_figure("parity", table, entry.model)
             yield entry, self._save(drawn, address)
 
