@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
+from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Executor, Future, wait
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -84,6 +85,7 @@ def build_store(
     Raises:
         SourceError: if more records are unusable than the card knows of; they are listed in
             ``quarantine.parquet`` beside the store.
+        StoreError: if a worker process died.
     """
     recover_folder(path)
     raw = request.raw_checksums()
@@ -91,7 +93,7 @@ def build_store(
     if (digest := _digest_if_built(path, fingerprint)) is not None:
         return digest
     workspace = path.with_name(f".{path.name}.building")
-    with explained_disk_errors(path):
+    with explained_disk_errors(path), _explained_worker_death(path):
         _prepare(workspace, fingerprint)
         population = [record.id for record in request.source.raw_records(request.paths)]
         _check_unique(population, request.paths)
@@ -203,6 +205,16 @@ def _wait_for(running: set[Future[Any]], at_most: int) -> set[Future[Any]]:
         for future in finished:
             future.result()
     return running
+
+
+@contextmanager
+def _explained_worker_death(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except BrokenExecutor as error:
+        problem = f"{path}: a worker process ended abruptly, perhaps for want of memory"
+        advice = "What is finished is kept: run the same command again, with fewer workers."
+        raise StoreError(f"{problem}. {advice}") from error
 
 
 def _list_quarantined(parts: list[Path], path: Path) -> list[Quarantined]:
