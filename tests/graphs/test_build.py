@@ -13,17 +13,18 @@ from concurrent.futures import Future
 from pathlib import Path
 from typing import Any
 
+import crystals
 import handmade
 import numpy as np
 import pytest
 import zarr
 from handmade import Molecule
 
-from molcryst_bench.base.errors import MolcrystError, SettingsError
+from molcryst_bench.base.errors import MolcrystError, SettingsError, StoreError
 from molcryst_bench.base.executors import InlineExecutor, local_executor
 from molcryst_bench.graphs import build as build_module
 from molcryst_bench.graphs import writer
-from molcryst_bench.graphs.build import DatasetSettings, Sample
+from molcryst_bench.graphs.build import BuildRequest, DatasetSettings, Sample, build_store
 from molcryst_bench.graphs.neighbors import GraphSpec
 from molcryst_bench.graphs.store import GraphStore, open_store
 from molcryst_bench.sources.record import Dataset, Source
@@ -331,6 +332,22 @@ def test_a_disk_that_really_fills_up_leaves_the_old_store(
 def fill(disk: Path, leave: int) -> None:
     free = os.statvfs(disk).f_bavail * os.statvfs(disk).f_frsize
     (disk / "ballast").write_bytes(bytes(free - leave))
+
+
+def test_the_death_of_a_worker_is_explained(project: Path, tmp_path: Path) -> None:
+    (tmp_path / "crystals.txt").touch()
+    request = BuildRequest(
+        crystals.CARD,
+        crystals.DeadlySource(),
+        {"crystals.txt": tmp_path / "crystals.txt"},
+        DatasetSettings(),
+    )
+    with (
+        local_executor(2) as executor,
+        pytest.raises(StoreError, match=r"ended abruptly.*fewer workers"),
+    ):
+        build_store(request, tmp_path / "store", executor)
+    assert not (tmp_path / "store").exists()
 
 
 DRIVER = """
