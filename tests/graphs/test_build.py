@@ -153,8 +153,9 @@ def test_a_build_killed_while_the_store_is_put_together_leaves_the_old_one(
     if moment != "second rename":
         open_store(path).verify()
         assert open_store(path).digest == tiny_store.digest
-    executor = CountingExecutor(most=0)
-    rebuilt = build(wheel, raw, path, settings=near, executor=executor)
+    without_work = CountingExecutor(most=0)
+    assert build(wheel, raw, path, executor=without_work).digest == tiny_store.digest
+    rebuilt = build(wheel, raw, path, settings=near, executor=without_work)
     assert rebuilt.digest != tiny_store.digest
     assert not list(path.parent.glob(".*")), "nothing is left lying about"
 
