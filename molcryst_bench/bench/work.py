@@ -91,7 +91,7 @@ def _write_predictions(path: Path, test: Predictions, data: TaskData) -> None:
 def _result(
     plan: CellPlan, data: TaskData, fitted: Fitted, test: Predictions, folder: Path
 ) -> CellResult:
-    parameters = fitted.regressor.model.parameters()
+    fitted_numbers = fitted.regressor.model.state_dict().values()  # of baselines, too
     return CellResult(
         **plan.cell._asdict(),
         **test.errors._asdict(),
@@ -105,7 +105,7 @@ def _result(
         n_train=len(data.targets("train")),
         n_valid=len(data.targets("valid")),
         n_test=len(test.ids),
-        parameters=sum(weights.numel() for weights in parameters if weights.requires_grad),
+        parameters=sum(weights.numel() for weights in fitted_numbers),
         epochs=len(fitted.history),
         best_epoch=fitted.best.epoch,
         train_seconds=fitted.seconds,

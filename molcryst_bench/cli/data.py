@@ -66,6 +66,28 @@ def build_command(
     click.echo(f"{shown(path)}: {len(store):,} graphs, digest {store.digest}")
 
 
+@data.command("split")
+@click.argument("dataset")
+@_source_option
+def split_command(dataset: str, source: str | None) -> None:
+    """Draw the splits of DATASET again, as its card says, and write those that differ."""
+    from molcryst_bench.graphs.split import load_split, make_split, save_split
+    from molcryst_bench.sources.card import load_card
+
+    obtained = _obtain(dataset, source)
+    ids = [record.id for record in obtained.source.raw_records(obtained.paths)]
+    for name, recipe in load_card(dataset).splits.items():
+        split, path = (
+            make_split(recipe, ids),
+            dataset_folder(dataset) / "splits" / f"{name}.parquet",
+        )
+        same = path.exists() and load_split(path).digest == split.digest
+        if not same:
+            save_split(split, path)
+        word = "is as drawn" if same else "written"
+        click.echo(f"{shown(path)} {word}: digest {split.digest}")
+
+
 @data.command("verify")
 @click.argument("dataset")
 def verify_command(dataset: str) -> None:

@@ -15,6 +15,7 @@ from torch import Tensor
 from molcryst_bench.base.errors import SettingsError, StoreError, unknown_name
 from molcryst_bench.base.files import whole_file
 from molcryst_bench.graphs.layout import id_digest
+from molcryst_bench.sources.card import SplitRecipe
 
 if TYPE_CHECKING:
     from molcryst_bench.graphs.store import GraphStore
@@ -102,6 +103,18 @@ def save_split(split: Split, path: Path) -> None:
 def _metadata(split: Split) -> dict[str, str]:
     """Return what a file says about itself, so that a change of it is noticed."""
     return {"id_digest": split.population_digest, "digest": split.digest}
+
+
+def make_split(recipe: SplitRecipe, ids: list[str]) -> Split:
+    """Draw a split of all records of a dataset as its card says.
+
+    Raises:
+        StoreError: if there are too few records for it.
+    """
+    if recipe.train + recipe.valid >= len(ids):
+        message = f"{recipe.train:,} + {recipe.valid:,} records leave nothing to test on"
+        raise StoreError(f"{message}: the dataset has {len(ids):,}")
+    return random_split(ids, (recipe.train, recipe.valid), recipe.seed)
 
 
 def random_split(ids: list[str], sizes: tuple[int, int], seed: int) -> Split:

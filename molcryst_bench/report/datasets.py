@@ -87,7 +87,9 @@ def describe_dataset(name: str, cells: Sequence[Cell]) -> DatasetFacts:
     card = load_card(name)
     store = _open(name)
     targets = sorted({cell.target for cell in cells})
-    splits = tuple(_count(name, split, text, store) for split, text in card.splits.items())
+    splits = tuple(
+        _count(name, split, recipe.description, store) for split, recipe in card.splits.items()
+    )
     facts = None if store is None else _read(store, targets)
     return DatasetFacts(card, tuple(cells), facts, splits, _read_set_aside(name))
 

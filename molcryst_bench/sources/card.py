@@ -38,6 +38,16 @@ class Citation(Settings):
     doi: str
 
 
+class SplitRecipe(Settings):
+    """How a split was drawn, so that anybody can draw it again."""
+
+    method: Literal["random"]
+    train: int = Field(gt=0, description="records in the training set")
+    valid: int = Field(gt=0, description="records in the validation set; the rest is the test set")
+    seed: int
+    description: str
+
+
 class Card(Settings):
     """The validated content of ``datasets/<name>/card.yaml``."""
 
@@ -49,7 +59,7 @@ class Card(Settings):
     records: int = Field(description="number of usable records in the whole dataset")
     quarantined: int = Field(default=0, description="records known to be unusable")
     targets: dict[str, Target]
-    splits: dict[str, str] = Field(description="name of each split, and how it was made")
+    splits: dict[str, SplitRecipe] = Field(description="name of each split, and how it was drawn")
     notes: tuple[str, ...] = ()
 
 
