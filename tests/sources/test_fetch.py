@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import ClassVar
 
 import handmade
 import pytest
@@ -26,8 +27,11 @@ NAME = "frames.npz"
 class Server(BaseHTTPRequestHandler):
     """Serves the right file, a truncated one, another one, an endless one or an error."""
 
+    asked: ClassVar[list[str]] = []
+
     def do_GET(self) -> None:
         requested = self.path.strip("/")
+        self.asked.append(requested)
         if requested == "missing":
             self.send_error(404)
             return
@@ -148,14 +152,16 @@ def test_the_next_address_is_tried_after_a_bad_one(address: str, closed: str, fo
 
 
 def test_the_mirror_comes_first(
-    closed: str, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    address: str, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("MOLCRYST_MIRROR", str(tmp_path / "mirror"))
     copy = tmp_path / "mirror" / "rmd17" / NAME
     copy.parent.mkdir(parents=True)
     copy.write_bytes(CONTENT)
-    assert fetch(raw_file(closed), folder).read_bytes() == CONTENT
+    Server.asked.clear()
+    assert fetch(raw_file(f"{address}/file"), folder).read_bytes() == CONTENT
     assert copy.read_bytes() == CONTENT
+    assert Server.asked == []
 
 
 @pytest.mark.parametrize("content", [None, CONTENT[:100], CONTENT[::-1]])
