@@ -6,13 +6,16 @@ import click
 
 
 @click.command()
-@click.option("--show", is_flag=True, help="Only print the table of what has been made before.")
+@click.option("--show", is_flag=True, help="Print the tables of what has been made before.")
 def report(show: bool) -> None:
-    """Make the tables and the site from leaderboard/results.parquet, and print the table."""
+    """Make the tables and the site from leaderboard/results.parquet."""
     from molcryst_bench.base.project import leaderboard_folder
+    from molcryst_bench.cli.console import shown
     from molcryst_bench.report.build import write_report
     from molcryst_bench.report.terminal import print_leaderboard
 
-    if not show:
-        write_report(leaderboard_folder())
-    print_leaderboard(leaderboard_folder())
+    if show:
+        print_leaderboard(leaderboard_folder())
+        return
+    paths = write_report(leaderboard_folder())
+    click.echo(f"Tables: {shown(paths.markdown)}, site: {shown(paths.index)}")

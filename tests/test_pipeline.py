@@ -1,0 +1,195 @@
+"""The whole way through, as a user goes it: ``dvc repro`` on a small profile of the real QM9."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet as pq
+import pytest
+import yaml
+from handmade import REPOSITORY
+
+from molcryst_bench.base.errors import MolcrystError
+from molcryst_bench.graphs.store import open_store
+from molcryst_bench.sources.fetch import fetch
+from molcryst_bench.sources.qm9 import Qm9Wheel
+
+pytestmark = pytest.mark.slow
+
+SETTINGS: dict[str, Any] = {
+    "profile": "small",
+    "datasets": {"qm9": {"sample": {"size": 1000, "seed": 0}}},
+    "bench": {"tasks": ["qm9/homo", "qm9/zpve"], "seeds": [0, 1]},
+    "models": {
+        "mean": {},
+        "ridge": {},
+        "schnet": {"hyperparameters": {"width": 16, "interactions": 1, "gaussians": 8}},
+    },
+    "training": {"epochs": 6, "batch_size": 32},
+}
+NUMBERS = ("mae", "rmse", "r2", "valid_mae", "key", "weights_sha256", "predictions_sha256")
+KILLS = 6
+
+
+class Project:
+    """A checkout in which one can run the pipeline."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+
+    def set_params(self, settings: dict[str, Any]) -> None:
+        (self.root / "params.yaml").write_text(yaml.safe_dump(settings))
+
+    def start(self) -> subprocess.Popen[str]:
+        bin_folder = Path(sys.executable).parent
+        environment = {**os.environ, "PATH": f"{bin_folder}{os.pathsep}{os.environ['PATH']}"}
+        return subprocess.Popen(
+            ["dvc", "--wait-for-lock", "repro"],
+            cwd=self.root,
+            env=environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            start_new_session=True,
+        )
+
+    def run(self) -> str:
+        process = self.start()
+        output, _ = process.communicate(timeout=600)
+        assert process.returncode == 0, output
+        return output
+
+    @property
+    def store_digest(self) -> str:
+        return open_store(self.root / "datasets/qm9/store.zarr").digest
+
+    def numbers(self) -> dict[str, tuple[Any, ...]]:
+        table = pq.read_table(self.root / "leaderboard" / "results.parquet")
+        return {row["folder"]: tuple(row[name] for name in NUMBERS) for row in table.to_pylist()}
+
+    def finished(self) -> dict[str, str]:
+        """Return when each cell that stands in its place was finished."""
+        cells = self.root.glob("leaderboard/results/*/*/*/[0-9]/cell.json")
+        return {str(path.parent): json.loads(path.read_text())["finished"] for path in cells}
+
+
+def make_project(root: Path) -> Project:
+    """Copy what git tracks, as a clone would have it, and give it the wheel to save downloads."""
+    listed = subprocess.run(
+        ["git", "ls-files", "-z"], cwd=REPOSITORY, capture_output=True, text=True, check=True
+    ).stdout
+    for name in filter(None, listed.split("\0")):
+        if (REPOSITORY / name).exists():
+            (root / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(REPOSITORY / name, root / name)
+    for command in (["init", "-q"], ["add", "-A"]):
+        subprocess.run(["git", *command], cwd=root, check=True)
+    wheel = Qm9Wheel({}).files[0]
+    here = REPOSITORY / "datasets/qm9/raw" / wheel.name
+    target = root / "datasets/qm9/raw" / wheel.name
+    if here.exists():
+        target.parent.mkdir()
+        target.hardlink_to(here)
+    else:
+        try:
+            fetch(wheel, target.parent)
+        except MolcrystError as error:
+            pytest.skip(f"the wheel of QM9 cannot be had here: {error}")
+    project = Project(root)
+    project.set_params(SETTINGS)
+    return project
+
+
+@pytest.fixture(scope="module")
+def done(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Project]:
+    """A project whose pipeline has run."""
+    project = make_project(tmp_path_factory.mktemp("pipeline"))
+    project.run()
+    return project
+
+
+def test_it_makes_results_tables_and_a_site(done: Project) -> None:
+    assert len(done.numbers()) == 12
+    metrics = json.loads((done.root / "leaderboard/metrics.json").read_text())
+    assert metrics["qm9/zpve"]["schnet"]["mae_meV"] < metrics["qm9/zpve"]["mean"]["mae_meV"]
+    assert "qm9/homo" in (done.root / "leaderboard/leaderboard.md").read_text()
+    for page in ("index", "models/schnet", "datasets/qm9"):
+        assert (done.root / f"leaderboard/site/{page}.html").exists()
+
+
+def test_a_second_run_does_nothing(done: Project) -> None:
+    before = done.finished()
+    output = done.run()
+    assert "Data and pipelines are up to date." in output
+    assert "Running stage" not in output
+    assert done.finished() == before
+
+
+def test_a_hyperparameter_of_one_model_reruns_that_model_alone(done: Project) -> None:
+    before, numbers = done.finished(), done.numbers()
+    changed = yaml.safe_load(yaml.safe_dump(SETTINGS))
+    changed["models"]["schnet"]["hyperparameters"]["width"] = 12
+    time.sleep(1.1)  # times of finishing are in whole seconds
+    done.set_params(changed)
+    output = done.run()
+    assert "Stage 'data@qm9' didn't change, skipping" in output
+    assert "12 cells, 8 of them done before" in output
+    rerun = {name for name, when in done.finished().items() if before[name] != when}
+    assert {Path(name).parent.name for name in rerun} == {"schnet"}
+    done.set_params(SETTINGS)
+    done.run()
+    assert done.numbers() == numbers
+
+
+def test_kills_lose_nothing(done: Project, tmp_path: Path) -> None:
+    """Kill the pipeline with all its processes again and again; what is done stays done."""
+    project = make_project(tmp_path / "killed")
+    moments = random.Random(0)
+    kept: dict[str, str] = {}
+    for _ in range(KILLS):
+        process = project.start()
+        time.sleep(moments.uniform(2, 9))
+        os.killpg(process.pid, signal.SIGKILL)
+        process.communicate()
+        after = project.finished()
+        assert kept.items() <= after.items()
+        kept = after
+    project.run()
+    assert kept.items() <= project.finished().items()
+    assert project.store_digest == done.store_digest
+    assert project.numbers() == done.numbers()
+    assert not list(project.root.glob("leaderboard/**/*.partial"))
+
+
+def test_a_driver_that_is_killed_alone_does_no_harm(done: Project, tmp_path: Path) -> None:
+    """The stage's own process survives its parent; the next run waits for it or takes over."""
+    project = make_project(tmp_path / "orphaned")
+    process = project.start()
+    time.sleep(8)
+    process.kill()
+    process.wait()
+    project.run()
+    assert project.numbers() == done.numbers()
+    assert project.store_digest == done.store_digest
+
+
+def test_ctrl_c_ends_at_once_and_the_next_run_goes_on(done: Project, tmp_path: Path) -> None:
+    project = make_project(tmp_path / "interrupted")
+    process = project.start()
+    time.sleep(8)
+    os.killpg(process.pid, signal.SIGINT)
+    output, _ = process.communicate(timeout=20)
+    assert process.returncode != 0
+    assert "Traceback" not in output
+    project.run()
+    assert project.numbers() == done.numbers()
