@@ -98,7 +98,7 @@ def make_project(root: Path) -> Project:
     here = REPOSITORY / "datasets/qm9/raw" / wheel.name
     target = root / "datasets/qm9/raw" / wheel.name
     if here.exists():
-        target.parent.mkdir()
+        target.parent.mkdir(exist_ok=True)
         target.hardlink_to(here)
     else:
         try:

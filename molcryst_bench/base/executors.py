@@ -56,11 +56,12 @@ def local_executor(workers: int) -> Iterator[Executor]:
 @contextmanager
 def worker_pool(workers: int, threads: int) -> Iterator[Executor]:
     """Yield worker processes; if the block fails or is interrupted they stop at once."""
+    others = set(multiprocessing.active_children())
     pool = process_pool(workers, threads)
     try:
         yield pool
     except BaseException:
-        for worker in multiprocessing.active_children():
+        for worker in set(multiprocessing.active_children()) - others:
             worker.terminate()
         raise
     finally:

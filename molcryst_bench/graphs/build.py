@@ -27,6 +27,7 @@ from molcryst_bench.base.files import (
     whole_file,
     write_json,
 )
+from molcryst_bench.base.locks import exclusive
 from molcryst_bench.base.settings import Settings
 from molcryst_bench.graphs.layout import SCHEMA_VERSION, id_digest
 from molcryst_bench.graphs.neighbors import GraphSpec
@@ -80,20 +81,23 @@ def build_store(
     """Build a store, or find it built already, and return its digest.
 
     Parts that an earlier, killed build has finished are kept. The old store stays until the new
-    one is whole.
+    one is whole. Of several processes that build the same, one builds and the others wait.
 
     Raises:
         SourceError: if more records are unusable than the card knows of; they are listed in
             ``quarantine.parquet`` beside the store.
         StoreError: if a worker process died.
     """
-    recover_folder(path)
     raw = request.raw_checksums()
     fingerprint = _fingerprint(request, raw)
     if (digest := _digest_if_built(path, fingerprint)) is not None:
         return digest
     workspace = path.with_name(f".{path.name}.building")
-    with explained_disk_errors(path), _explained_worker_death(path):
+    lock = path.with_name(f".{path.name}.lock")
+    with explained_disk_errors(path), _explained_worker_death(path), exclusive(lock):
+        recover_folder(path)
+        if (digest := _digest_if_built(path, fingerprint)) is not None:
+            return digest  # another process has just built it
         _prepare(workspace, fingerprint)
         population = [record.id for record in request.source.raw_records(request.paths)]
         _check_unique(population, request.paths)
@@ -125,7 +129,9 @@ def _fingerprint(request: BuildRequest, raw: Mapping[str, str]) -> str:
     """Identify a build by all that its result depends on."""
     targets = {name: target.model_dump() for name, target in request.card.targets.items()}
     settings = request.settings.model_dump()
-    code = code_digest(write_part.__module__, type(request.source).__module__)
+    code = code_digest(
+        write_part.__module__, write_store.__module__, type(request.source).__module__
+    )
     parts = [SCHEMA_VERSION, PART_RECORDS, request.source.name, dict(raw), targets, settings, code]
     return digest_of(parts)
 

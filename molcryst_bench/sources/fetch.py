@@ -6,13 +6,13 @@ import os
 import shutil
 import subprocess
 import sys
-import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 from molcryst_bench.base.errors import SourceError
 from molcryst_bench.base.files import checksum_of, explained_disk_errors
+from molcryst_bench.base.locks import exclusive
 
 MIRROR_VARIABLE = "MOLCRYST_MIRROR"
 
@@ -41,15 +41,10 @@ def fetch(file: RawFile, folder: Path) -> Path:
     if target.exists():
         verify(file, target)
         return target
-    problems = []
-    for label, attempt in _attempts(file, folder):
-        try:
-            _fetch_into(target, file, attempt)
-        except SourceError as error:
-            problems.append(f"  {label}: {error}")
-        else:
-            return target
-    raise SourceError("\n".join([f"{file.name} could not be fetched:", *problems]))
+    with exclusive(folder / f".{file.name}.lock"):
+        if not target.exists():  # else another process has just fetched it
+            _fetch(file, target)
+    return target
 
 
 def verify(file: RawFile, path: Path) -> None:
@@ -60,6 +55,18 @@ def verify(file: RawFile, path: Path) -> None:
     """
     if problem := _difference(file, path):
         raise SourceError(f"{path} {problem}; delete it and run again")
+
+
+def _fetch(file: RawFile, target: Path) -> None:
+    problems = []
+    for label, attempt in _attempts(file, target.parent):
+        try:
+            _fetch_into(target, file, attempt)
+        except SourceError as error:
+            problems.append(f"  {label}: {error}")
+        else:
+            return
+    raise SourceError("\n".join([f"{file.name} could not be fetched:", *problems]))
 
 
 def _difference(file: RawFile, path: Path) -> str | None:
@@ -88,14 +95,17 @@ def _attempts(file: RawFile, folder: Path) -> list[tuple[str, Callable[[Path], N
 
 def _fetch_into(target: Path, file: RawFile, attempt: Callable[[Path], None]) -> None:
     """Fetch beside the target, so that a killed download never looks like a file."""
+    scratch = target.with_name(f".{file.name}.fetching")
     with explained_disk_errors(target):
-        target.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=target.parent, prefix=".fetch-") as scratch:
-            partial = Path(scratch) / file.name
-            attempt(partial)
-            if problem := _difference(file, partial):
+        shutil.rmtree(scratch, ignore_errors=True)
+        scratch.mkdir()
+        try:
+            attempt(scratch / file.name)
+            if problem := _difference(file, scratch / file.name):
                 raise SourceError(f"what came from there {problem}")
-            partial.replace(target)
+            (scratch / file.name).replace(target)
+        finally:
+            shutil.rmtree(scratch, ignore_errors=True)
 
 
 def _copy(source: Path, partial: Path) -> None:
@@ -125,7 +135,7 @@ def _from_index(address: str, partial: Path) -> None:
 def _from_url(address: str, partial: Path) -> None:
     import pooch
 
-    download = pooch.HTTPDownloader(progressbar=False, timeout=60)
+    download = pooch.HTTPDownloader(progressbar=sys.stderr.isatty(), timeout=60)
     try:
         download(address, str(partial), None)
     except (OSError, ValueError) as error:

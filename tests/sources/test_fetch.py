@@ -87,7 +87,8 @@ def raw_file(*addresses: str) -> RawFile:
 
 
 def names_in(folder: Path) -> list[str]:
-    return sorted(path.name for path in folder.iterdir()) if folder.exists() else []
+    names = [path.name for path in folder.iterdir()] if folder.exists() else []
+    return sorted(name for name in names if not name.endswith(".lock"))
 
 
 def test_a_file_is_fetched_and_then_found(address: str, folder: Path) -> None:
