@@ -20,7 +20,8 @@ from handmade import REPOSITORY, Molecule
 
 from molcryst_bench.base.executors import InlineExecutor
 from molcryst_bench.graphs.build import BuildRequest, DatasetSettings, build_store
-from molcryst_bench.graphs.split import random_split, save_split
+from molcryst_bench.graphs.draw import random_split
+from molcryst_bench.graphs.split import save_split
 from molcryst_bench.graphs.store import GraphStore, open_store
 from molcryst_bench.sources import registry
 from molcryst_bench.sources.card import load_card

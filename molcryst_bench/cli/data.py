@@ -8,7 +8,7 @@ import click
 
 from molcryst_bench.base.project import dataset_folder, store_path
 from molcryst_bench.cli.console import counted, shown
-from molcryst_bench.sources.registry import Obtained, get_dataset, obtain
+from molcryst_bench.sources.registry import Obtained, get_dataset, obtain, published_splits
 
 _source_option = click.option("--source", help="Which public form to use; the first by default.")
 
@@ -71,16 +71,16 @@ def build_command(
 @_source_option
 def split_command(dataset: str, source: str | None) -> None:
     """Draw the splits of DATASET again, as its card says, and write those that differ."""
-    from molcryst_bench.graphs.split import load_split, make_split, save_split
+    from molcryst_bench.graphs.draw import draw_split
+    from molcryst_bench.graphs.split import load_split, save_split
     from molcryst_bench.sources.card import load_card
 
     obtained = _obtain(dataset, source)
     ids = [record.id for record in obtained.source.raw_records(obtained.paths)]
+    published = published_splits(obtained)
     for name, recipe in load_card(dataset).splits.items():
-        split, path = (
-            make_split(recipe, ids),
-            dataset_folder(dataset) / "splits" / f"{name}.parquet",
-        )
+        split = draw_split(name, recipe, ids, published.get(name, {}))
+        path = dataset_folder(dataset) / "splits" / f"{name}.parquet"
         same = path.exists() and load_split(path).digest == split.digest
         if not same:
             save_split(split, path)

@@ -119,7 +119,7 @@ def _assemble(
 ) -> str:
     assembled = workspace / "store"
     shutil.rmtree(assembled, ignore_errors=True)
-    digest = write_store(parts, assembled, card.targets, attributes, shard_bytes)
+    digest = write_store(parts, assembled, card, attributes, shard_bytes)
     replace_folder(assembled, path)
     shutil.rmtree(workspace)
     return digest
@@ -127,12 +127,12 @@ def _assemble(
 
 def _fingerprint(request: BuildRequest, raw: Mapping[str, str]) -> str:
     """Identify a build by all that its result depends on."""
-    targets = {name: target.model_dump() for name, target in request.card.targets.items()}
+    columns = request.card.model_dump(include={"targets", "features"})
     settings = request.settings.model_dump()
     code = code_digest(
         write_part.__module__, write_store.__module__, type(request.source).__module__
     )
-    parts = [SCHEMA_VERSION, PART_RECORDS, request.source.name, dict(raw), targets, settings, code]
+    parts = [SCHEMA_VERSION, PART_RECORDS, request.source.name, dict(raw), columns, settings, code]
     return digest_of(parts)
 
 
@@ -182,14 +182,14 @@ def _make_parts(
     progress: Progress,
 ) -> list[Path]:
     """Make all missing parts, a bounded number at a time, and return all of them in order."""
-    spec, targets = request.settings.graph, request.card.targets
+    spec, card = request.settings.graph, request.card
     parts: list[Path] = []
     running: set[Future[Any]] = set()
     done = 0
     for number, raws in enumerate(_batches(request, chosen)):
         parts.append(workspace / f"part-{number:06d}.npz")
         if not parts[-1].exists():
-            arguments = (parts[-1], raws, request.source, spec, targets)
+            arguments = (parts[-1], raws, request.source, spec, card)
             running.add(executor.submit(write_part, *arguments))
         done += len(raws)
         running = _wait_for(running, at_most=_AHEAD)
@@ -264,6 +264,10 @@ def _attributes(
         "targets": {
             name: target.model_dump(exclude={"raw"})
             for name, target in request.card.targets.items()
+        },
+        "features": {
+            name: feature.model_dump(exclude={"raw"})
+            for name, feature in request.card.features.items()
         },
         "provenance": {
             "source": request.source.name,

@@ -44,7 +44,7 @@ class FlatGraphs:
     lattice: Lattice | None
     graph_targets: Tensor  # (graphs, targets) float64
     graph_target_names: tuple[str, ...]
-    node_targets: dict[str, Tensor]  # (nodes,) float64
+    node_targets: dict[str, Tensor]  # (nodes,) or (nodes, 3) float64
 
     @classmethod
     def from_store(cls, store: GraphStore) -> FlatGraphs:

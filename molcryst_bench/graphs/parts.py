@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -11,7 +11,7 @@ from ase import Atoms
 
 from molcryst_bench.base.files import whole_file
 from molcryst_bench.graphs.neighbors import Edges, GraphSpec, find_edges
-from molcryst_bench.sources.card import Target
+from molcryst_bench.sources.card import Card
 from molcryst_bench.sources.record import (
     BadRecordError,
     Quarantined,
@@ -34,17 +34,17 @@ def write_part(
     raws: Sequence[RawRecord],
     source: Source,
     spec: GraphSpec,
-    targets: Mapping[str, Target],
+    card: Card,
 ) -> list[Quarantined]:
     """Parse raw records, find their edges and write them as one part; return the unusable ones."""
     graphs, quarantined = [], []
     for raw in raws:
         try:
-            graphs.append(_build(source.parse(raw), spec))
+            graphs.append(_build(source.parse(raw), spec, card))
         except BadRecordError as error:
             quarantined.append(Quarantined(raw.file, raw.id, str(error)))
     with whole_file(path) as partial, partial.open("wb") as file:
-        np.savez(file, allow_pickle=False, **_flatten(graphs, targets), **_as_arrays(quarantined))
+        np.savez(file, allow_pickle=False, **_flatten(graphs, card), **_as_arrays(quarantined))
     return quarantined
 
 
@@ -54,14 +54,15 @@ def read_quarantined(path: Path) -> list[Quarantined]:
         return [Quarantined(*map(str, row)) for row in part["quarantined"]]
 
 
-def _build(record: Record, spec: GraphSpec) -> _Graph:
+def _build(record: Record, spec: GraphSpec, card: Card) -> _Graph:
+    _check_values(record, card)
     edges = find_edges(record.atoms, spec)
     if len(edges.distance) and edges.distance.min() < CLOSEST_APPROACH:
         raise BadRecordError(f"two atoms are {edges.distance.min():.3f} Å apart")
     return _Graph(record, edges)
 
 
-def _flatten(graphs: Sequence[_Graph], targets: Mapping[str, Target]) -> Part:
+def _flatten(graphs: Sequence[_Graph], card: Card) -> Part:
     atoms: list[Atoms] = [graph.record.atoms for graph in graphs]
     edges = [graph.edges for graph in graphs]
     part = {
@@ -76,16 +77,24 @@ def _flatten(graphs: Sequence[_Graph], targets: Mapping[str, Target]) -> Part:
         "edges/receiver": _join([e.receiver for e in edges], np.uint32, ()),
         "edges/shift": _join([e.shift for e in edges], np.int8, (3,)),
     }
-    for name, target in targets.items():
-        values = [graph.record.targets[name] for graph in graphs]
-        part[f"targets/{name}"] = _target_column(values, target)
+    for name, target in card.targets.items():
+        values = [np.atleast_1d(graph.record.targets[name]) for graph in graphs]
+        part[f"targets/{name}"] = _join(values, np.float64, target.row_shape)
+    for name in card.features:
+        values = [np.atleast_1d(graph.record.features[name]) for graph in graphs]
+        part[f"features/{name}"] = _join(values, np.float64, ())
     return part
 
 
-def _target_column(values: Sequence[float | np.ndarray], target: Target) -> np.ndarray:
-    if target.level == "graph" or not values:
-        return np.array(values, np.float64)
-    return np.concatenate([np.asarray(value, np.float64) for value in values])
+def _check_values(record: Record, card: Card) -> None:
+    """A target that is not finite is refused, unless the card says that records may lack it."""
+    for name, target in card.targets.items():
+        values = np.asarray(record.targets[name], np.float64)
+        rows = (len(record.atoms),) if target.level == "node" else ()
+        if values.shape != (*rows, *target.row_shape):
+            raise BadRecordError(f"{name} has {values.size} numbers")
+        if not (np.isfinite(values).all() or (target.optional and np.isnan(values).all())):
+            raise BadRecordError(f"{name} is not finite")
 
 
 def _join(arrays: Sequence[np.ndarray], dtype: type, row: tuple[int, ...]) -> np.ndarray:

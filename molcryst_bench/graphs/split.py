@@ -15,19 +15,21 @@ from torch import Tensor
 from molcryst_bench.base.errors import SettingsError, StoreError, unknown_name
 from molcryst_bench.base.files import whole_file
 from molcryst_bench.graphs.layout import id_digest
-from molcryst_bench.sources.card import SplitRecipe
 
 if TYPE_CHECKING:
     from molcryst_bench.graphs.store import GraphStore
 
 SUBSETS = ("train", "valid", "test")
+UNUSED = -1  # the subset of records that a split leaves out
+_NAMES = (*SUBSETS, "unused")  # UNUSED counts from the end
 
 
 @dataclass(frozen=True)
 class Split:
     """Which record belongs to which subset.
 
-    ``ids`` and ``subset`` have one entry for each record; ``subset`` indexes ``SUBSETS``.
+    ``ids`` and ``subset`` have one entry for each record; ``subset`` indexes ``SUBSETS``, or is
+    ``UNUSED``.
     """
 
     name: str
@@ -38,7 +40,7 @@ class Split:
     @property
     def digest(self) -> str:
         """Digest of the assignment, whatever the order of the ids."""
-        return id_digest(f"{i} {SUBSETS[s]}" for i, s in zip(self.ids, self.subset, strict=True))
+        return id_digest(f"{i} {_NAMES[s]}" for i, s in zip(self.ids, self.subset, strict=True))
 
     def rows(self, subset: str) -> Tensor:
         """Return the positions of the records of one subset."""
@@ -73,7 +75,8 @@ def load_split(path: Path) -> Split:
     try:
         table = pq.read_table(path)
         ids, names = table["id"].to_numpy(), table["subset"].to_numpy()
-        subset = np.array([SUBSETS.index(name) for name in names], np.int8)
+        subset = np.array([_NAMES.index(name) for name in names], np.int8)
+        subset[subset == len(SUBSETS)] = UNUSED
         metadata = {key.decode(): value.decode() for key, value in table.schema.metadata.items()}
     except (pa.ArrowException, OSError, KeyError, TypeError, ValueError, AttributeError) as error:
         raise StoreError(f"{path} is not a split: {error}") from error
@@ -86,7 +89,7 @@ def load_split(path: Path) -> Split:
 def save_split(split: Split, path: Path) -> None:
     """Write a split, sorted by id, in a few bytes for each record."""
     order = np.argsort(split.ids)
-    names = pa.array([SUBSETS[subset] for subset in split.subset[order]]).dictionary_encode()
+    names = pa.array([_NAMES[subset] for subset in split.subset[order]]).dictionary_encode()
     table = pa.table({"id": split.ids[order].tolist(), "subset": names})
     table = table.replace_schema_metadata(_metadata(split))
     with whole_file(path) as partial:
@@ -103,34 +106,3 @@ def save_split(split: Split, path: Path) -> None:
 def _metadata(split: Split) -> dict[str, str]:
     """Return what a file says about itself, so that a change of it is noticed."""
     return {"id_digest": split.population_digest, "digest": split.digest}
-
-
-def make_split(recipe: SplitRecipe, ids: list[str]) -> Split:
-    """Draw a split of all records of a dataset as its card says.
-
-    Raises:
-        StoreError: if there are too few records for it.
-    """
-    if recipe.train + recipe.valid >= len(ids):
-        message = f"{recipe.train:,} + {recipe.valid:,} records leave nothing to test on"
-        raise StoreError(f"{message}: the dataset has {len(ids):,}")
-    return random_split(ids, (recipe.train, recipe.valid), recipe.seed)
-
-
-def random_split(ids: list[str], sizes: tuple[int, int], seed: int) -> Split:
-    """Draw the literature's random split: permute the sorted ids, cut, the rest is the test set.
-
-    NumPy's legacy generator is used because published splits are defined by it.
-
-    Args:
-        ids: of all records.
-        sizes: of the training and validation set.
-        seed: of the permutation.
-    """
-    ordered = np.array(sorted(ids))
-    train, valid = sizes
-    permutation = np.random.RandomState(seed).permutation(len(ordered))
-    subset = np.full(len(ordered), SUBSETS.index("test"), np.int8)
-    subset[permutation[:train]] = SUBSETS.index("train")
-    subset[permutation[train : train + valid]] = SUBSETS.index("valid")
-    return Split("random", ordered, subset, id_digest(ids))

@@ -22,7 +22,7 @@ from molcryst_bench.graphs.layout import (
     store_digest,
 )
 from molcryst_bench.graphs.neighbors import GraphSpec
-from molcryst_bench.sources.card import Target
+from molcryst_bench.sources.card import Feature, Target
 
 if TYPE_CHECKING:
     from torch_geometric.data import Data
@@ -63,6 +63,11 @@ class GraphStore:
         self.spec = GraphSpec(**self.attributes["graph"])
         self.targets = {
             name: Target(**target) for name, target in self.attributes["targets"].items()
+        }
+
+        self.features = {
+            name: Feature(**feature)
+            for name, feature in self.attributes.get("features", {}).items()
         }
 
     def __len__(self) -> int:

@@ -15,7 +15,7 @@ from zarr.codecs import BloscCodec, Crc32cCodec, ZstdCodec
 from zarr.errors import ZarrUserWarning
 
 from molcryst_bench.graphs.layout import ArraySpec, array_digest, store_digest
-from molcryst_bench.sources.card import Target
+from molcryst_bench.sources.card import Card
 
 CHUNK_BYTES = 1 << 20
 DEFAULT_SHARD_BYTES = 64 << 20
@@ -30,7 +30,7 @@ class _Counts:
 def write_store(
     parts: Sequence[Path],
     path: Path,
-    targets: Mapping[str, Target],
+    card: Card,
     attributes: Mapping[str, Any],
     shard_bytes: int = DEFAULT_SHARD_BYTES,
 ) -> str:
@@ -39,14 +39,14 @@ def write_store(
     Args:
         parts: files of flat arrays, in the order of the records.
         path: an empty folder.
-        targets: what the parts hold beside the graphs.
+        card: says what the parts hold beside the graphs.
         attributes: metadata to keep with the store.
         shard_bytes: size of a shard before compression; one shard at a time is in memory.
     """
     counts = _Counts(_all_rows(parts, "nodes/count"), _all_rows(parts, "edges/count"))
     group = zarr.open_group(path, mode="w-", zarr_format=3)
     digests = {}
-    for spec in _specs(counts, targets):
+    for spec in _specs(counts, card):
         blocks = _blocks(parts, spec, counts)
         array = _create(group, spec, shard_bytes)
         digests[spec.name] = array_digest(spec, _written(array, spec, blocks))
@@ -58,7 +58,7 @@ def write_store(
     return digest
 
 
-def _specs(counts: _Counts, targets: Mapping[str, Target]) -> list[ArraySpec]:
+def _specs(counts: _Counts, card: Card) -> list[ArraySpec]:
     graphs, nodes, edges = len(counts.nodes), int(counts.nodes.sum()), int(counts.edges.sum())
     # The smallest type for atom indices depends on the largest graph alone.
     index = np.min_scalar_type(max(int(counts.nodes.max(initial=1)) - 1, 0))
@@ -75,8 +75,14 @@ def _specs(counts: _Counts, targets: Mapping[str, Target]) -> list[ArraySpec]:
         ArraySpec("edges/receiver", index, (edges,)),
         ArraySpec("edges/shift", np.dtype(np.int8), (edges, 3)),
         *(
-            ArraySpec(f"targets/{name}", np.dtype(np.float64), (rows[target.level],))
-            for name, target in sorted(targets.items())
+            ArraySpec(
+                f"targets/{name}", np.dtype(np.float64), (rows[target.level], *target.row_shape)
+            )
+            for name, target in sorted(card.targets.items())
+        ),
+        *(
+            ArraySpec(f"features/{name}", np.dtype(np.float64), (graphs,))
+            for name in sorted(card.features)
         ),
     ]
 

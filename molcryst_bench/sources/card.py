@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field
 
@@ -26,9 +26,18 @@ class Target(Settings):
     error_unit: str = Field(description="unit in which the literature reports errors")
     error_factor: float = Field(default=1.0, description="error units per unit")
     level: Literal["graph", "node"] = "graph"
+    components: Literal[1, 3] = Field(default=1, description="3 for a vector, such as a force")
+    optional: bool = Field(
+        default=False, description="some records lack it, which is stored as NaN"
+    )
     extensive: bool = Field(default=False, description="grows with the number of atoms")
     description: str = ""
     raw: RawTarget | None = None
+
+    @property
+    def row_shape(self) -> tuple[int, ...]:
+        """Shape of the value of one graph or atom: empty for a number, (3,) for a vector."""
+        return () if self.components == 1 else (self.components,)
 
 
 class Citation(Settings):
@@ -38,14 +47,48 @@ class Citation(Settings):
     doi: str
 
 
-class SplitRecipe(Settings):
-    """How a split was drawn, so that anybody can draw it again."""
+class Feature(Settings):
+    """A known property of a structure that is given to tabular baselines, not predicted."""
+
+    unit: str
+    description: str = ""
+    raw: RawTarget | None = None
+
+
+class RandomSplit(Settings):
+    """All records, permuted and cut."""
 
     method: Literal["random"]
     train: int = Field(gt=0, description="records in the training set")
     valid: int = Field(gt=0, description="records in the validation set; the rest is the test set")
     seed: int
     description: str
+
+
+class PublishedSplit(Settings):
+    """As the raw files say; records that they do not assign are in no subset."""
+
+    method: Literal["published"]
+    valid: int = Field(
+        default=0, ge=0, description="records of each group to take from the published training set"
+    )
+    seed: int = Field(default=0, description="of that choice")
+    description: str
+
+
+class TimeBlockSplit(Settings):
+    """Consecutive blocks of each trajectory, with gaps, so that no test frame resembles another."""
+
+    method: Literal["time_block"]
+    train: float = Field(gt=0, lt=1, description="part of each trajectory for training")
+    valid: float = Field(gt=0, lt=1, description="part for validation; the rest is for the test")
+    gap: int = Field(ge=0, description="frames of the trajectory between blocks, in no subset")
+    description: str
+
+
+SplitRecipe = Annotated[
+    RandomSplit | PublishedSplit | TimeBlockSplit, Field(discriminator="method")
+]
 
 
 class Card(Settings):
@@ -59,6 +102,7 @@ class Card(Settings):
     records: int = Field(description="number of usable records in the whole dataset")
     quarantined: int = Field(default=0, description="records known to be unusable")
     targets: dict[str, Target]
+    features: dict[str, Feature] = Field(default={}, description="known, not predicted")
     splits: dict[str, SplitRecipe] = Field(description="name of each split, and how it was drawn")
     notes: tuple[str, ...] = ()
 

@@ -22,13 +22,14 @@ class RawFile:
     """A file with its checksum and its addresses in order of preference.
 
     An address is ``pypi:package==version`` for a wheel or an ``https`` URL. A copy in the folder
-    that ``MOLCRYST_MIRROR`` names, under ``<dataset>/<name>``, always comes first.
+    that ``MOLCRYST_MIRROR`` names, under ``<dataset>/<name>`` or ``mirror``, always comes first.
     """
 
     name: str
     checksum: str  # as published: "sha256:..." or "md5:..."
     size: int
     addresses: tuple[str, ...]
+    mirror: str = ""  # path in the mirror, where it is not ``<dataset>/<name>``
 
 
 def fetch(file: RawFile, folder: Path) -> Path:
@@ -85,7 +86,7 @@ def _difference(file: RawFile, path: Path) -> str | None:
 def _attempts(file: RawFile, folder: Path) -> list[tuple[str, Callable[[Path], None]]]:
     attempts: list[tuple[str, Callable[[Path], None]]] = []
     if mirror := os.environ.get(MIRROR_VARIABLE):
-        copy = Path(mirror) / folder.parent.name / file.name
+        copy = Path(mirror) / (file.mirror or f"{folder.parent.name}/{file.name}")
         attempts.append((f"mirror {copy}", lambda partial: _copy(copy, partial)))
     for address in file.addresses:
         fetcher = _from_index if address.startswith("pypi:") else _from_url

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol
+from types import MappingProxyType
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 from ase import Atoms
@@ -16,9 +17,10 @@ from molcryst_bench.sources.fetch import RawFile
 class Record(NamedTuple):
     """A structure with its targets, in the units of the dataset's card."""
 
-    id: str
+    id: str  # unique; "group/name" where a dataset has groups, such as the molecules of MD17
     atoms: Atoms
     targets: dict[str, float | np.ndarray]
+    features: Mapping[str, float] = MappingProxyType({})
 
 
 class RawRecord(NamedTuple):
@@ -61,6 +63,14 @@ class Source(Protocol):
         Raises:
             BadRecordError: if it cannot be right.
         """
+
+
+@runtime_checkable
+class PublishesSplits(Protocol):
+    """A source whose raw files say which records are to train on and which to test on."""
+
+    def published_splits(self, paths: Mapping[str, Path]) -> dict[str, dict[str, str]]:
+        """Return for each split the subset of each record by its id."""
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from typing import NamedTuple
 from molcryst_bench.base.errors import SettingsError, SourceError, unknown_name
 from molcryst_bench.sources import qm9
 from molcryst_bench.sources.fetch import fetch
-from molcryst_bench.sources.record import Dataset, Source
+from molcryst_bench.sources.record import Dataset, PublishesSplits, Source
 
 
 class Obtained(NamedTuple):
@@ -52,6 +52,12 @@ def obtain(dataset: Dataset, folder: Path, only: str | None = None) -> Obtained:
         else:
             return Obtained(source, paths)
     raise SourceError("\n".join(problems))
+
+
+def published_splits(obtained: Obtained) -> dict[str, dict[str, str]]:
+    """Return the splits that the raw files themselves define, if any."""
+    source = obtained.source
+    return source.published_splits(obtained.paths) if isinstance(source, PublishesSplits) else {}
 
 
 def get_source(dataset: Dataset, name: str) -> Source:

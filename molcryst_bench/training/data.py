@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -11,7 +11,7 @@ from torch import Tensor
 from molcryst_bench.base.errors import RunError
 from molcryst_bench.graphs.flat import FlatGraphs
 from molcryst_bench.graphs.loader import GraphLoader
-from molcryst_bench.graphs.split import SUBSETS, Split
+from molcryst_bench.graphs.split import SUBSETS, UNUSED, Split
 from molcryst_bench.graphs.store import GraphStore
 from molcryst_bench.models.components.composition import element_counts
 from molcryst_bench.training.task import Task
@@ -33,14 +33,17 @@ class TaskData:
         """Read what a task needs from a store.
 
         Raises:
-            RunError: if a subset of the split has no graph in this store.
+            RunError: if a subset of the split has no graph with this target in this store.
         """
+        graphs = store.graphs.with_targets([task.target])
+        labelled = graphs.graph_targets[:, 0].isfinite().numpy()  # (graphs,)
         loaded = store.split(split)
+        used = replace(loaded, subset=np.where(labelled, loaded.subset, UNUSED))
         for subset in SUBSETS:
-            if not len(loaded.rows(subset)):
+            if not len(used.rows(subset)):
                 message = f"the split '{split}' has no {subset} records in {store.path}"
                 raise RunError(f"{message}: choose a larger sample in params.yaml")
-        return cls(task, store, loaded, store.graphs.with_targets([task.target]))
+        return cls(task, store, used, graphs)
 
     def batches(self, subset: str) -> GraphLoader:
         """Return batches of a subset in the order of the store."""

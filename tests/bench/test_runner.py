@@ -114,7 +114,8 @@ def test_a_hyperparameter_that_says_the_default_changes_nothing(project: Path) -
 
 
 def test_another_store_or_split_makes_cells_stale(project: Path, store: GraphStore) -> None:
-    from molcryst_bench.graphs.split import random_split, save_split
+    from molcryst_bench.graphs.draw import random_split
+    from molcryst_bench.graphs.split import save_split
 
     params = write_params(project)
     run(params, project)

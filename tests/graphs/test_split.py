@@ -12,7 +12,8 @@ import pytest
 
 from molcryst_bench.base.errors import SettingsError, StoreError
 from molcryst_bench.graphs.build import DatasetSettings, Sample
-from molcryst_bench.graphs.split import SUBSETS, Split, load_split, random_split, save_split
+from molcryst_bench.graphs.draw import random_split
+from molcryst_bench.graphs.split import SUBSETS, Split, load_split, save_split
 from molcryst_bench.graphs.store import GraphStore
 from molcryst_bench.sources.record import Dataset
 from molcryst_bench.sources.registry import get_source

@@ -19,7 +19,8 @@ import pytest
 from handmade import REPOSITORY
 
 from molcryst_bench.base.errors import MolcrystError
-from molcryst_bench.graphs.split import load_split, random_split
+from molcryst_bench.graphs.draw import random_split
+from molcryst_bench.graphs.split import load_split
 from molcryst_bench.graphs.store import GraphStore, open_store
 from molcryst_bench.sources.fetch import fetch, verify
 from molcryst_bench.sources.qm9 import Qm9Wheel

@@ -1,0 +1,110 @@
+"""Drawing splits as a card says, so that anybody can draw them again."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from itertools import groupby
+
+import numpy as np
+
+from molcryst_bench.base.errors import StoreError
+from molcryst_bench.graphs.layout import id_digest
+from molcryst_bench.graphs.split import SUBSETS, UNUSED, Split
+from molcryst_bench.sources.card import PublishedSplit, RandomSplit, SplitRecipe, TimeBlockSplit
+
+_TRAIN, _VALID, _TEST = range(len(SUBSETS))
+
+
+def draw_split(
+    name: str, recipe: SplitRecipe, ids: Sequence[str], published: Mapping[str, str]
+) -> Split:
+    """Draw a split of all records of a dataset.
+
+    Args:
+        name: of the split.
+        recipe: from the card.
+        ids: of all records.
+        published: subsets by id, where the raw files say.
+
+    Raises:
+        StoreError: if there are too few records for it.
+    """
+    if isinstance(recipe, RandomSplit):
+        return random_split(ids, (recipe.train, recipe.valid), recipe.seed, name)
+    ordered = np.array(sorted(ids))
+    if isinstance(recipe, PublishedSplit):
+        subset = _published(ordered, recipe, published)
+    else:
+        subset = _time_blocks(ordered, recipe)
+    return Split(name, ordered, subset, id_digest(ordered.tolist()))
+
+
+def random_split(
+    ids: Sequence[str], sizes: tuple[int, int], seed: int, name: str = "random"
+) -> Split:
+    """Draw the literature's random split: permute the sorted ids, cut, the rest is the test set.
+
+    NumPy's legacy generator is used because published splits are defined by it.
+
+    Args:
+        ids: of all records.
+        sizes: of the training and validation set.
+        seed: of the permutation.
+        name: of the split.
+
+    Raises:
+        StoreError: if nothing is left to test on.
+    """
+    ordered = np.array(sorted(ids))
+    train, valid = sizes
+    if train + valid >= len(ordered):
+        message = f"{train:,} + {valid:,} records leave nothing to test on"
+        raise StoreError(f"{message}: the dataset has {len(ordered):,}")
+    permutation = np.random.RandomState(seed).permutation(len(ordered))
+    subset = np.full(len(ordered), _TEST, np.int8)
+    subset[permutation[:train]] = _TRAIN
+    subset[permutation[train : train + valid]] = _VALID
+    return Split(name, ordered, subset, id_digest(ordered.tolist()))
+
+
+def group_of(record: str) -> str:
+    """Return the group of a record, such as the molecule of a frame; empty without groups."""
+    return record.rpartition("/")[0]
+
+
+def _published(ids: np.ndarray, recipe: PublishedSplit, published: Mapping[str, str]) -> np.ndarray:
+    names = [published.get(record) for record in ids.tolist()]
+    subset = np.array([UNUSED if name is None else SUBSETS.index(name) for name in names], np.int8)
+    for rows in _rows_of_groups(ids):
+        training = rows[subset[rows] == _TRAIN]
+        if recipe.valid and len(training):
+            if len(training) <= recipe.valid:
+                message = f"{group_of(ids[rows[0]])}: {len(training):,} published training records"
+                raise StoreError(f"{message} cannot give {recipe.valid:,} for validation")
+            generator = np.random.default_rng(recipe.seed)
+            subset[generator.choice(training, recipe.valid, replace=False)] = _VALID
+    return subset
+
+
+def _time_blocks(ids: np.ndarray, recipe: TimeBlockSplit) -> np.ndarray:
+    """Cut each trajectory, whose frames are numbered by their ids, into three blocks."""
+    subset = np.full(len(ids), UNUSED, np.int8)
+    for rows in _rows_of_groups(ids):
+        times = np.array([int(record.rpartition("/")[2]) for record in ids[rows].tolist()])
+        rank = np.argsort(np.argsort(times)) / len(times)
+        block = np.digitize(rank, [recipe.train, recipe.train + recipe.valid])
+        starts = [times[block == part].min(initial=np.iinfo(np.int64).max) for part in (1, 2)]
+        subset[rows] = np.where(_too_close(times, block, starts, recipe.gap), UNUSED, block)
+    return subset
+
+
+def _too_close(times: np.ndarray, block: np.ndarray, starts: list[int], gap: int) -> np.ndarray:
+    """Mark frames of a block that lie less than a gap before the next block begins."""
+    after: np.ndarray = np.array([*starts, np.iinfo(np.int64).max])[block]
+    return np.asarray(after - times < gap)
+
+
+def _rows_of_groups(ids: np.ndarray) -> list[np.ndarray]:
+    """Return the rows of each group; the ids are sorted."""
+    numbered = groupby(enumerate(ids.tolist()), key=lambda pair: group_of(pair[1]))
+    return [np.array([row for row, _ in members]) for _, members in numbered]
