@@ -21,6 +21,10 @@ class SourceError(MolcrystError):
     """A raw file that cannot be had, or is not what it should be."""
 
 
+class UnreachableError(SourceError):
+    """A raw file that none of its addresses gives; another form of the dataset may be had."""
+
+
 class StoreError(MolcrystError):
     """A graph store or split that cannot be written, read or trusted."""
 

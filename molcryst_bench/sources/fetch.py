@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from molcryst_bench.base.errors import SourceError
+from molcryst_bench.base.errors import SourceError, UnreachableError
 from molcryst_bench.base.files import checksum_of, explained_disk_errors
 from molcryst_bench.base.locks import exclusive
 
@@ -36,7 +36,8 @@ def fetch(file: RawFile, folder: Path) -> Path:
     """Return the verified file in ``folder``, fetching it only if it is not there yet.
 
     Raises:
-        SourceError: if no address gives the right bytes; says what each one answered.
+        UnreachableError: if no address gives the right bytes; says what each one answered.
+        SourceError: if the file is there but is not the right one.
     """
     target = folder / file.name
     if target.exists():
@@ -67,7 +68,9 @@ def _fetch(file: RawFile, target: Path) -> None:
             problems.append(f"  {label}: {error}")
         else:
             return
-    raise SourceError("\n".join([f"{file.name} could not be fetched:", *problems]))
+    advice = f"or set {MIRROR_VARIABLE} to a folder that has {file.mirror or file.name}"
+    lines = [f"{file.name} could not be fetched:", *problems, f"  Mend that, {advice}"]
+    raise UnreachableError("\n".join(lines))
 
 
 def _difference(file: RawFile, path: Path) -> str | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import NamedTuple
 
-from molcryst_bench.base.errors import SettingsError, SourceError, unknown_name
+from molcryst_bench.base.errors import SettingsError, UnreachableError, unknown_name
 from molcryst_bench.sources import qm9
 from molcryst_bench.sources.fetch import fetch
 from molcryst_bench.sources.record import Dataset, PublishesSplits, Source
@@ -41,17 +41,18 @@ def obtain(dataset: Dataset, folder: Path, only: str | None = None) -> Obtained:
         only: the name of the one source to use.
 
     Raises:
-        SourceError: if none can be had; says what each address answered.
+        UnreachableError: if none can be had; says what each address answered.
+        SourceError: if a file that is there already is not the right one.
     """
     problems = []
     for source in [get_source(dataset, only)] if only else dataset.sources:
         try:
             paths = {file.name: fetch(file, folder) for file in source.files}
-        except SourceError as error:
+        except UnreachableError as error:
             problems.append(str(error))
         else:
             return Obtained(source, paths)
-    raise SourceError("\n".join(problems))
+    raise UnreachableError("\n".join(problems))
 
 
 def published_splits(obtained: Obtained) -> dict[str, dict[str, str]]:
