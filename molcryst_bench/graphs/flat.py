@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from copy import copy
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
@@ -47,33 +47,52 @@ class FlatGraphs:
     node_targets: dict[str, Tensor]  # (nodes,) or (nodes, 3) float64
 
     @classmethod
-    def from_store(cls, store: GraphStore) -> FlatGraphs:
-        """Read all arrays of a store into memory."""
-        at_graphs = [name for name, target in store.targets.items() if target.level == "graph"]
-        at_nodes = [name for name, target in store.targets.items() if target.level == "node"]
-        columns = [store.read(f"targets/{name}") for name in at_graphs]
-        ends = [_widened(store.read(f"edges/{end}")) for end in ("sender", "receiver")]
+    def from_store(
+        cls,
+        store: GraphStore,
+        targets: Sequence[str] | None = None,
+        start: int = 0,
+        stop: int | None = None,
+    ) -> FlatGraphs:
+        """Read graphs ``start`` to ``stop`` of a store, all by default, into memory."""
+        names = list(store.targets) if targets is None else check_targets(targets, store.targets)
+        at_graphs = [name for name in names if store.targets[name].level == "graph"]
+        at_nodes = [name for name in names if store.targets[name].level == "node"]
+        stop = len(store) if stop is None else stop
+        node_offset = store.read("graphs/node_offset", start, stop + 1)
+        edge_offset = store.read("graphs/edge_offset", start, stop + 1)
+        graph, node, edge = (start, stop), node_offset[[0, -1]], edge_offset[[0, -1]]
+        columns = [store.read(f"targets/{name}", *graph) for name in at_graphs]
+        ends = [_widened(store.read(f"edges/{end}", *edge)) for end in ("sender", "receiver")]
         return cls(
-            node_offset=torch.from_numpy(store.read("graphs/node_offset")),
-            edge_offset=torch.from_numpy(store.read("graphs/edge_offset")),
-            atomic_number=torch.from_numpy(store.read("nodes/atomic_number")),
-            position=torch.from_numpy(store.read("nodes/position")),
+            node_offset=torch.from_numpy(node_offset - node_offset[0]),
+            edge_offset=torch.from_numpy(edge_offset - edge_offset[0]),
+            atomic_number=torch.from_numpy(store.read("nodes/atomic_number", *node)),
+            position=torch.from_numpy(store.read("nodes/position", *node)),
             ends=torch.from_numpy(np.stack(ends, axis=1)),
             symmetric=store.spec.symmetric,
-            lattice=_lattice(store),
-            graph_targets=torch.from_numpy(
-                np.stack([np.empty(len(store)), *columns], axis=1)[:, 1:]
-            ),
+            lattice=_lattice(store, graph, edge) if store.periodic else None,
+            graph_targets=torch.from_numpy(_as_columns(columns, stop - start)),
             graph_target_names=tuple(at_graphs),
-            node_targets={n: torch.from_numpy(store.read(f"targets/{n}")) for n in at_nodes},
+            node_targets={n: torch.from_numpy(store.read(f"targets/{n}", *node)) for n in at_nodes},
         )
+
+    def __len__(self) -> int:
+        return len(self.node_offset) - 1
+
+    @property
+    def atoms(self) -> Tensor:
+        """Number of atoms of each graph, (graphs,)."""
+        return self.node_offset.diff()
+
+    @property
+    def edges(self) -> Tensor:
+        """Number of directed edges of each graph, (graphs,)."""
+        return self.edge_offset.diff() * (2 if self.symmetric else 1)
 
     def with_targets(self, names: Sequence[str]) -> FlatGraphs:
         """Return the same graphs with these targets alone."""
-        known = [*self.graph_target_names, *self.node_targets]
-        for name in names:
-            if name not in known:
-                raise SettingsError(unknown_name("target", name, known))
+        check_targets(names, [*self.graph_target_names, *self.node_targets])
         chosen = tuple(name for name in names if name in self.graph_target_names)
         columns = [self.graph_target_names.index(name) for name in chosen]
         return replace(
@@ -115,6 +134,23 @@ class FlatGraphs:
             batch[name] = value
         _make_separable(batch, nodes.ptr, edges.ptr * (2 if self.symmetric else 1))
         return batch
+
+    def take(self, rows: Tensor) -> FlatGraphs:
+        """Return some of the graphs, in the order of ``rows``."""
+        nodes, edges = _Ranges.of(self.node_offset, rows), _Ranges.of(self.edge_offset, rows)
+        node, edge = nodes.flat(), edges.flat()
+        lattice = self.lattice
+        return replace(
+            self,
+            node_offset=nodes.ptr,
+            edge_offset=edges.ptr,
+            atomic_number=self.atomic_number[node],
+            position=self.position[node],
+            ends=_gather_pairs(self.ends, edge),
+            lattice=lattice and Lattice(lattice.cell[rows], lattice.shift[edge]),
+            graph_targets=self.graph_targets[rows],
+            node_targets={name: values[node] for name, values in self.node_targets.items()},
+        )
 
     def _targets(self, rows: Tensor, node: Tensor) -> dict[str, Tensor]:
         columns = self.graph_targets.index_select(0, rows).unbind(1)
@@ -192,8 +228,56 @@ def _widened(array: np.ndarray) -> np.ndarray:
     return array.astype(_WIDER.get(array.dtype, array.dtype))
 
 
-def _lattice(store: GraphStore) -> Lattice | None:
-    if not store.read("graphs/pbc").any():
-        return None
-    cell = torch.from_numpy(store.read("graphs/cell")).float()
-    return Lattice(cell, torch.from_numpy(store.read("edges/shift")))
+def _lattice(store: GraphStore, graph: tuple[int, int], edge: np.ndarray) -> Lattice:
+    cell = torch.from_numpy(store.read("graphs/cell", *graph)).float()
+    return Lattice(cell, torch.from_numpy(store.read("edges/shift", *edge)))
+
+
+def _as_columns(columns: list[np.ndarray], rows: int) -> np.ndarray:
+    """Return (rows, columns), also where there is no column."""
+    return np.stack(columns, axis=1) if columns else np.empty((rows, 0))
+
+
+def check_targets(names: Sequence[str], known: Iterable[str]) -> list[str]:
+    """Return the names of targets.
+
+    Raises:
+        SettingsError: for one that is not known, with the nearest one that is.
+    """
+    known = list(known)
+    for name in names:
+        if name not in known:
+            raise SettingsError(unknown_name("target", name, known))
+    return list(names)
+
+
+def join_graphs(parts: Sequence[FlatGraphs]) -> FlatGraphs:
+    """Return the graphs of all parts, which are of one store, one after the other."""
+    if len(parts) == 1:
+        return parts[0]
+    first = parts[0]
+    lattices = [part.lattice for part in parts if part.lattice is not None]
+    return replace(
+        first,
+        node_offset=_joined_offsets([part.node_offset for part in parts]),
+        edge_offset=_joined_offsets([part.edge_offset for part in parts]),
+        atomic_number=torch.cat([part.atomic_number for part in parts]),
+        position=torch.cat([part.position for part in parts]),
+        ends=torch.cat([part.ends for part in parts]),
+        lattice=_joined_lattices(lattices) if lattices else None,
+        graph_targets=torch.cat([part.graph_targets for part in parts]),
+        node_targets={
+            name: torch.cat([part.node_targets[name] for part in parts])
+            for name in first.node_targets
+        },
+    )
+
+
+def _joined_lattices(lattices: Sequence[Lattice]) -> Lattice:
+    cells, shifts = ([getattr(each, name) for each in lattices] for name in ("cell", "shift"))
+    return Lattice(torch.cat(cells), torch.cat(shifts))
+
+
+def _joined_offsets(offsets: Sequence[Tensor]) -> Tensor:
+    counts = torch.cat([offset.diff() for offset in offsets])
+    return torch.cat([counts.new_zeros(1), counts.cumsum(0)])

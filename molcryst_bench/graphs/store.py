@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from molcryst_bench.graphs.flat import FlatGraphs
     from molcryst_bench.graphs.loader import GraphLoader
     from molcryst_bench.graphs.split import Split
+    from molcryst_bench.graphs.stream import StreamLoader
 
 _BLOCK_BYTES = 32 << 20
 
@@ -96,14 +97,25 @@ class GraphStore:
 
         return FlatGraphs.from_store(self)
 
-    def read(self, name: str) -> np.ndarray:
-        """Read one whole array.
+    @cached_property
+    def periodic(self) -> bool:
+        """Whether any graph is periodic."""
+        return bool(self.read("graphs/pbc").any())
+
+    @property
+    def bytes_per_graph(self) -> int:
+        """Mean size of a graph in memory, with all its targets."""
+        arrays = (array for group in self._group.group_values() for array in group.array_values())
+        return sum(array.nbytes for array in arrays) // max(len(self), 1)
+
+    def read(self, name: str, start: int = 0, stop: int | None = None) -> np.ndarray:
+        """Read rows ``start`` to ``stop`` of an array, all by default.
 
         Raises:
             StoreError: if it is missing or a chunk of it is damaged.
         """
         with self._explained_damage(name):
-            return np.asarray(self._array(name)[:])
+            return np.asarray(self._array(name)[start:stop])
 
     def split(self, name: str = "random") -> Split:
         """Return a split of the dataset, restricted to the records of this store."""
@@ -116,26 +128,46 @@ class GraphStore:
         self,
         split: str = "random",
         subset: str = "train",
-        batch_size: int = 128,
+        batch_size: int | None = 128,
         shuffle: bool = False,
         seed: int = 0,
         targets: Sequence[str] | None = None,
-    ) -> GraphLoader:
+        *,
+        max_atoms: int | None = None,
+        max_edges: int | None = None,
+        stream: bool = False,
+        rank: int = 0,
+        ranks: int = 1,
+    ) -> GraphLoader | StreamLoader:
         """Return an iterable of batches of one subset of a split.
 
         Args:
             split: name of a split of the dataset.
             subset: ``train``, ``valid`` or ``test``.
-            batch_size: graphs in each batch; the last may be smaller.
+            batch_size: largest number of graphs in a batch; the last may be smaller.
             shuffle: whether each epoch has its own order, which depends on ``seed`` alone.
             seed: of the order.
             targets: names to load; all by default.
+            max_atoms: largest number of atoms in a batch.
+            max_edges: largest number of directed edges in a batch.
+            stream: read the store block by block instead of holding it in memory.
+            rank: which of the ``ranks`` that share each epoch this is.
+            ranks: how many share it.
         """
         from molcryst_bench.graphs.loader import GraphLoader
+        from molcryst_bench.graphs.stream import StreamLoader
 
         rows = self.split(split).rows(subset)
+        common: dict[str, Any] = {
+            "max_atoms": max_atoms,
+            "max_edges": max_edges,
+            "rank": rank,
+            "ranks": ranks,
+        }
+        if stream:
+            return StreamLoader(self, rows, batch_size, shuffle, seed, targets=targets, **common)
         graphs = self.graphs if targets is None else self.graphs.with_targets(targets)
-        return GraphLoader(graphs, rows, batch_size=batch_size, shuffle=shuffle, seed=seed)
+        return GraphLoader(graphs, rows, batch_size, shuffle, seed, **common)
 
     def verify(self) -> None:
         """Recompute the digest from the stored values.
