@@ -14,13 +14,14 @@ from benchmarks.compare import Row, compare
 from benchmarks.data import STORE, qm9_data, qm9_store
 from benchmarks.machine import copy_gigabytes
 from molcryst_bench.graphs.loader import GraphLoader
+from molcryst_bench.graphs.stream import StreamLoader
 
 BATCH = 128
 
 
 def rows() -> list[Row]:
     """Return the rows on loading and storing."""
-    return [_in_memory(), _bytes_on_disk()]
+    return [_in_memory(), _streamed(), _bytes_on_disk()]
 
 
 def _in_memory() -> Row:
@@ -39,6 +40,24 @@ def _in_memory() -> Row:
         limit=lambda rate: (
             f"{100 * rate * size / bandwidth / 1e9:.0f} % of a copy's bandwidth "
             f"({bandwidth:.1f} GB/s) goes into batches; operator calls hold the rest"
+        ),
+    )
+
+
+def _streamed() -> Row:
+    store = qm9_store()
+    everything = torch.arange(len(store))
+    ours = StreamLoader(store, everything, BATCH, shuffle=True, seed=0, targets=["homo"])
+    theirs = DataLoader(qm9_data(), BATCH, shuffle=True)
+    return compare(
+        "QM9 graphs streamed from disk, shuffled",
+        "PyG DataLoader over graphs in memory, one process",
+        "graphs/s",
+        len(everything),
+        lambda: _exhaust(ours),
+        lambda: _exhaust(theirs),
+        limit=lambda rate: (
+            f"{rate * store.bytes_per_graph / 1e6:.0f} MB/s decoded; decompression holds the rest"
         ),
     )
 

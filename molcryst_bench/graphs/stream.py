@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from itertools import islice
 from typing import TYPE_CHECKING
 
 import torch
@@ -60,10 +61,11 @@ class StreamLoader:
     def __iter__(self) -> Iterator[Batch]:
         generator = epoch_generator(self.seed, self.epoch)
         self.epoch += 1
-        batches = self._batches(generator)
-        return (batch for number, batch in enumerate(batches) if number % self.ranks == self.rank)
+        mine = islice(self._batches(generator), self.rank, None, self.ranks)
+        return (graphs.select(rows) for graphs, rows in mine)
 
-    def _batches(self, generator: torch.Generator) -> Iterator[Batch]:
+    def _batches(self, generator: torch.Generator) -> Iterator[tuple[FlatGraphs, Tensor]]:
+        """Yield the graphs of a window and the rows of a batch among them."""
         left: list[FlatGraphs] = []
         for graphs in self._windows(generator):
             pool = join_graphs([*left, graphs])
@@ -71,9 +73,9 @@ class StreamLoader:
             if self.shuffle:
                 order = order[torch.randperm(len(pool), generator=generator)]
             *whole, last = self.limit.cut(order, pool.atoms, pool.edges)
-            yield from (pool.select(rows) for rows in whole)
+            yield from ((pool, rows) for rows in whole)
             left = [pool.take(last)]  # goes on into the next window
-        yield from (graphs.select(torch.arange(len(graphs))) for graphs in left)
+        yield from ((graphs, torch.arange(len(graphs))) for graphs in left)
 
     def _windows(self, generator: torch.Generator) -> Iterator[FlatGraphs]:
         """Read a few blocks at a time, one window ahead."""
