@@ -9,7 +9,7 @@ import numpy as np
 
 from molcryst_bench.base.errors import StoreError
 from molcryst_bench.graphs.layout import id_digest
-from molcryst_bench.graphs.split import SUBSETS, UNUSED, Split
+from molcryst_bench.graphs.split import SUBSETS, UNUSED, Split, group_of
 from molcryst_bench.sources.card import PublishedSplit, RandomSplit, SplitRecipe, TimeBlockSplit
 
 _TRAIN, _VALID, _TEST = range(len(SUBSETS))
@@ -27,12 +27,15 @@ def draw_split(
         published: subsets by id, where the raw files say.
 
     Raises:
-        StoreError: if there are too few records for it.
+        StoreError: if there are too few records for it, or the raw files should say and do not.
     """
     if isinstance(recipe, RandomSplit):
         return random_split(ids, (recipe.train, recipe.valid), recipe.seed, name)
     ordered = np.array(sorted(ids))
     if isinstance(recipe, PublishedSplit):
+        if not published:
+            problem = f"the split '{name}' is a published one, and these raw files do not tell it"
+            raise StoreError(f"{problem}: keep the one in git, or use another --source")
         subset = _published(ordered, recipe, published)
     else:
         subset = _time_blocks(ordered, recipe)
@@ -65,11 +68,6 @@ def random_split(
     subset[permutation[:train]] = _TRAIN
     subset[permutation[train : train + valid]] = _VALID
     return Split(name, ordered, subset, id_digest(ordered.tolist()))
-
-
-def group_of(record: str) -> str:
-    """Return the group of a record, such as the molecule of a frame; empty without groups."""
-    return record.rpartition("/")[0]
 
 
 def _published(ids: np.ndarray, recipe: PublishedSplit, published: Mapping[str, str]) -> np.ndarray:

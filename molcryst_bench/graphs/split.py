@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -48,6 +48,22 @@ class Split:
             raise SettingsError(unknown_name("subset", subset, SUBSETS))
         return torch.from_numpy(np.flatnonzero(self.subset == SUBSETS.index(subset)))
 
+    def of_group(self, group: str) -> Split:
+        """Return this split without the records of other groups; positions stay as they are.
+
+        Args:
+            group: what stands before the slash in the ids, such as the molecule of a frame.
+
+        Raises:
+            SettingsError: if the split uses no record of it; names the nearest group that it uses.
+        """
+        groups = np.array([group_of(record) for record in self.ids.tolist()])
+        used = set(groups[self.subset != UNUSED].tolist()) - {""}
+        if group not in used:
+            problem = unknown_name("group", group, used) if used else "its records have no groups"
+            raise SettingsError(f"the split '{self.name}': {problem}")
+        return replace(self, subset=np.where(groups == group, self.subset, UNUSED))
+
     def checked(self, store: GraphStore) -> Split:
         """Return this split in the order of a store, restricted to its records.
 
@@ -60,6 +76,11 @@ class Split:
         order = np.argsort(self.ids)
         position = order[np.searchsorted(self.ids, store.ids, sorter=order)]
         return Split(self.name, store.ids, self.subset[position], self.population_digest)
+
+
+def group_of(record: str) -> str:
+    """Return the group of a record, such as the molecule of a frame; empty without groups."""
+    return record.rpartition("/")[0]
 
 
 def load_split(path: Path) -> Split:

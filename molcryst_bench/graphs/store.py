@@ -133,6 +133,7 @@ class GraphStore:
         seed: int = 0,
         targets: Sequence[str] | None = None,
         *,
+        group: str | None = None,
         max_atoms: int | None = None,
         max_edges: int | None = None,
         stream: bool = False,
@@ -148,6 +149,7 @@ class GraphStore:
             shuffle: whether each epoch has its own order, which depends on ``seed`` alone.
             seed: of the order.
             targets: names to load; all by default.
+            group: take the records of this group alone, such as one molecule of rMD17.
             max_atoms: largest number of atoms in a batch.
             max_edges: largest number of directed edges in a batch.
             stream: read the store block by block instead of holding it in memory.
@@ -157,7 +159,8 @@ class GraphStore:
         from molcryst_bench.graphs.loader import GraphLoader
         from molcryst_bench.graphs.stream import StreamLoader
 
-        rows = self.split(split).rows(subset)
+        drawn = self.split(split)
+        rows = (drawn if group is None else drawn.of_group(group)).rows(subset)
         common: dict[str, Any] = {
             "max_atoms": max_atoms,
             "max_edges": max_edges,

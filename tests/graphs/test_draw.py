@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from molcryst_bench.base.errors import StoreError
-from molcryst_bench.graphs.draw import draw_split, group_of
-from molcryst_bench.graphs.split import SUBSETS, Split, load_split, save_split
+from molcryst_bench.graphs.draw import draw_split
+from molcryst_bench.graphs.split import SUBSETS, Split, group_of, load_split, save_split
 from molcryst_bench.sources.card import PublishedSplit, TimeBlockSplit
 
 TIMES = {"water": range(0, 4000, 10), "ethanol": [3, 5, 9, 700, 701, 702, 1400, 1500, 2000, 2001]}
@@ -58,6 +58,12 @@ def test_too_few_published_records_are_refused() -> None:
     recipe = PublishedSplit(method="published", valid=10, description="")
     with pytest.raises(StoreError, match="ethanol: 10 published training records"):
         draw_split("01", recipe, IDS, dict.fromkeys(IDS, "train"))
+
+
+def test_a_published_split_that_the_raw_files_do_not_tell_is_not_made_up() -> None:
+    recipe = PublishedSplit(method="published", description="")
+    with pytest.raises(StoreError, match="split '01' is a published one.*another --source"):
+        draw_split("01", recipe, IDS, {})
 
 
 def test_unused_records_come_back_from_the_file(tmp_path: Path) -> None:
