@@ -5,16 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
 from torch_geometric.data import Batch
 
-from molcryst_bench.base.errors import SettingsError
-from molcryst_bench.graphs.batching import BatchLimit
 from molcryst_bench.graphs.flat import FlatGraphs, join_graphs
-from molcryst_bench.graphs.loader import epoch_generator
+from molcryst_bench.graphs.loader import Loader
 
 if TYPE_CHECKING:
     from molcryst_bench.graphs.store import GraphStore
@@ -23,7 +21,7 @@ _BLOCK_BYTES = 8 << 20  # decoded; a few chunks of each array
 _BLOCKS_AT_ONCE = 8  # blocks that are shuffled together
 
 
-class StreamLoader:
+class StreamLoader(Loader):
     """Iterate over batches while holding a bounded part of a store in memory.
 
     The store is read in blocks of consecutive graphs. With ``shuffle`` the blocks come in random
@@ -41,25 +39,15 @@ class StreamLoader:
         seed: int,
         *,
         targets: Sequence[str] | None = None,
-        max_atoms: int | None = None,
-        max_edges: int | None = None,
-        rank: int = 0,
-        ranks: int = 1,
+        **limits: Any,
     ) -> None:
-        if not 0 <= rank < ranks:
-            raise SettingsError(f"rank {rank} of {ranks}: ranks count from 0")
+        super().__init__(batch_size, shuffle, seed, **limits)
         self.store = store
         self.rows = rows.sort().values
-        self.limit = BatchLimit(batch_size, max_atoms, max_edges)
-        self.shuffle = shuffle
-        self.seed = seed
         self.targets = targets
-        self.rank = rank
-        self.ranks = ranks
-        self.epoch = 0
 
     def __iter__(self) -> Iterator[Batch]:
-        generator = epoch_generator(self.seed, self.epoch)
+        generator = self._generator()
         self.epoch += 1
         mine = islice(self._batches(generator), self.rank, None, self.ranks)
         return (graphs.select(rows) for graphs, rows in mine)
