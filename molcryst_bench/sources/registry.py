@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from molcryst_bench.base.errors import SettingsError, UnreachableError, unknown_name
-from molcryst_bench.sources import qm9
+from molcryst_bench.sources import md17, qm9
 from molcryst_bench.sources.fetch import fetch
 from molcryst_bench.sources.record import Dataset, PublishesSplits, Source
 
@@ -18,7 +18,7 @@ class Obtained(NamedTuple):
     paths: dict[str, Path]
 
 
-_IMPORTERS = {"qm9": qm9.importer}
+_IMPORTERS = {"md17": md17.md17, "qm9": qm9.importer, "rmd17": md17.rmd17}
 
 
 def get_dataset(name: str) -> Dataset:
