@@ -8,14 +8,18 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import handmade
+import pyarrow.parquet as pq
 import pytest
 import yaml
 from ase.build import molecule
 from ase.io import write
 from bench_project import SETTINGS, write_params
+from handmade import Molecule
 
 from molcryst_bench.cli import main
 from molcryst_bench.graphs.store import GraphStore, open_store
+from molcryst_bench.sources import registry
 
 Call = Callable[..., tuple[int, str]]
 
@@ -167,6 +171,37 @@ def test_build_show_and_verify(project: Path, call: Call) -> None:
     assert code == 0, text
     assert len(open_store("all.zarr")) == 80
     assert len(open_store("datasets/qm9/store.zarr")) == 40
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [("nan", "XYZ_Ang is not finite"), ("", "XYZ_Ang has an empty or unreadable number")],
+)
+def test_an_unusable_row_is_named_and_good_data_stays(
+    project: Path,
+    tiny_store: GraphStore,
+    molecules: list[Molecule],
+    call: Call,
+    monkeypatch: pytest.MonkeyPatch,
+    text: str,
+    reason: str,
+) -> None:
+    write_params(project)
+    raw = project / "datasets/qm9/raw"
+    spoilt = [*molecules[:7], molecules[7].moved(1, 2, text), *molecules[8:]]
+    handmade.write_wheel(raw / handmade.WHEEL_NAME, spoilt)
+    dataset = handmade.tiny_dataset(raw)
+    monkeypatch.setitem(registry._IMPORTERS, "qm9", lambda: dataset)
+    code, said = call("data", "build", "qm9", "--workers", "1")
+    assert code == 1
+    assert f"qm9pack/data/qm9_part1.csv, {molecules[7].id}: {reason}" in said
+    assert "Traceback" not in said
+    assert open_store("datasets/qm9/store.zarr").digest == tiny_store.digest
+    listing = pq.read_table("datasets/qm9/quarantine.parquet").to_pylist()
+    assert [row["id"] for row in listing] == [molecules[7].id]
+    code, said = call("data", "build", "qm9", "--workers", "1", "--accept-quarantined")
+    assert code == 0, said
+    assert len(open_store("datasets/qm9/store.zarr")) == 79
 
 
 def test_train_then_predict(
