@@ -27,7 +27,10 @@ class GraphSpec(Settings):
         description="radius in Å within which atoms see each other",
     )
     max_neighbors: int | None = Field(
-        default=None, gt=0, description="keep only this many nearest senders of each receiver"
+        default=None,
+        gt=0,
+        description="keep only this many nearest senders of each receiver; an atom of a crystal "
+        "that has fewer within the cut-off is an error",
     )
 
     @property
@@ -50,15 +53,20 @@ def find_edges(atoms: Atoms, spec: GraphSpec) -> Edges:
 
     A symmetric list holds each pair once, from the lower to the higher index (and, between an atom
     and its own image, along the lexicographically positive shift). A list of nearest neighbours
-    holds directed edges.
+    holds directed edges. In a molecule, a wire or a slab an atom may have fewer of them; in a
+    crystal there are always more beyond the cut-off, which must be wide enough to find them.
 
     Raises:
-        BadRecordError: if a coordinate is not finite or absurd, or the cell is (nearly) flat.
+        BadRecordError: if a coordinate is not finite or absurd, the cell is (nearly) flat, or an
+            atom of a crystal has fewer than ``max_neighbors`` within the cut-off.
     """
     _check(atoms, spec.cutoff)
     if spec.symmetric:
         return _sorted(_one_of_each_pair(_all_edges(atoms, spec.cutoff)))
-    return _sorted(_nearest(_all_edges(atoms, spec.cutoff), spec.max_neighbors or 0))
+    edges = _all_edges(atoms, spec.cutoff)
+    if atoms.pbc.all():
+        _check_enough(edges, len(atoms), spec)
+    return _sorted(_nearest(edges, spec.max_neighbors or 0))
 
 
 def _check(atoms: Atoms, cutoff: float) -> None:
@@ -112,6 +120,14 @@ def _nearest(edges: Edges, count: int) -> Edges:
     first_of_receiver = np.searchsorted(receiver, receiver, side="left")
     rank = np.arange(len(receiver)) - first_of_receiver
     return _take(edges, order[rank < count])
+
+
+def _check_enough(edges: Edges, atoms: int, spec: GraphSpec) -> None:
+    found = np.bincount(edges.receiver, minlength=atoms)
+    if atoms and found.min() < (spec.max_neighbors or 0):
+        atom = found.argmin()
+        message = f"atom {atom} has {found[atom]} neighbours within {spec.cutoff:g} Å, not the"
+        raise BadRecordError(f"{message} {spec.max_neighbors} asked for: widen the cut-off")
 
 
 def _shells(edges: Edges) -> np.ndarray:

@@ -68,8 +68,15 @@ def check_symmetric(atoms: Atoms, cutoff: float) -> None:
 
 
 def check_nearest(atoms: Atoms, cutoff: float, count: int) -> None:
-    edges = find_edges(atoms, GraphSpec(cutoff=cutoff, max_neighbors=count))
+    spec = GraphSpec(cutoff=cutoff, max_neighbors=count)
     expected = reference(atoms, cutoff)
+    assume(not any(abs(distance - cutoff) <= EDGE_OF_SIGHT for distance in expected.values()))
+    neighbours = Counter(key[1] for key in expected)
+    if atoms.pbc.all() and min(neighbours[atom] for atom in range(len(atoms))) < count:
+        with pytest.raises(BadRecordError, match=f"not the {count} asked for: widen the cut-off"):
+            find_edges(atoms, spec)
+        return
+    edges = find_edges(atoms, spec)
     keys = keys_of(edges)
     assert len(set(keys)) == len(keys)
     assert set(keys) <= set(expected)
@@ -151,6 +158,17 @@ def test_atoms_without_neighbours_have_no_edges(atoms: Atoms, most: int | None) 
     edges = find_edges(atoms, GraphSpec(cutoff=5.0, max_neighbors=most))
     assert edges.shift.shape == (0, 3)
     assert len(edges.sender) == len(edges.receiver) == len(edges.distance) == 0
+
+
+def test_an_atom_of_a_crystal_with_too_few_neighbours_is_an_error() -> None:
+    """A list of the nearest 12 that has 6 of them would be a shorter cut-off in disguise."""
+    salt = bulk("NaCl", "rocksalt", a=5.64)
+    assert len(find_edges(salt, GraphSpec(cutoff=3.0, max_neighbors=6)).sender) == 12
+    with pytest.raises(BadRecordError, match="atom 0 has 6 neighbours within 3 Å, not the 7"):
+        find_edges(salt, GraphSpec(cutoff=3.0, max_neighbors=7))
+    lone = Atoms("Na", cell=[9, 9, 9], pbc=True)
+    with pytest.raises(BadRecordError, match="atom 0 has 0 neighbours within 8 Å, not the 12"):
+        find_edges(lone, GraphSpec(cutoff=8.0, max_neighbors=12))
 
 
 def test_a_slab_needs_no_third_vector() -> None:
