@@ -62,7 +62,7 @@ def test_too_few_published_records_are_refused() -> None:
 
 def test_a_published_split_that_the_raw_files_do_not_tell_is_not_made_up() -> None:
     recipe = PublishedSplit(method="published", description="")
-    with pytest.raises(StoreError, match="split '01' is a published one.*another --source"):
+    with pytest.raises(StoreError, match=r"split '01' is a published one.*another --source"):
         draw_split("01", recipe, IDS, {})
 
 
