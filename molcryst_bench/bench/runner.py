@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
+from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Executor, Future, wait
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Protocol
@@ -123,4 +123,6 @@ def _reason(future: Future[CellResult]) -> str:
     error = future.exception()
     if error is None:
         return ""
+    if isinstance(error, BrokenExecutor):
+        return "a worker process died, perhaps for lack of memory: try fewer workers"
     return str(error) if isinstance(error, MolcrystError) else f"{type(error).__name__}: {error}"

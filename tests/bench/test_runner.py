@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from concurrent.futures import Future
+from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 from typing import Any
 
@@ -217,3 +219,18 @@ def test_status_of_a_cell_that_is_being_run(project: Path) -> None:
     assert found["qm9/homo/schnet/0"].state == "running"
     assert found["qm9/homo/schnet/0"].detail == "epoch 1 of 2"
     assert found["qm9/homo/schnet/1"].state == "queued"
+
+
+class DyingExecutor(InlineExecutor):
+    """Its one worker dies at the first task."""
+
+    def submit(self, fn: Any, /, *args: Any, **kwargs: Any) -> Future[Any]:
+        future: Future[Any] = Future()
+        future.set_exception(BrokenProcessPool("terminated abruptly"))
+        return future
+
+
+def test_the_death_of_workers_is_explained(project: Path) -> None:
+    plans = plan_cells(write_params(project))
+    with pytest.raises(RunError, match="a worker process died, perhaps for lack of memory"):
+        run_bench(plans, project / "leaderboard", DyingExecutor(), Record())
