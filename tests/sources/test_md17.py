@@ -166,6 +166,17 @@ def test_a_frame_that_is_not_finite_is_set_aside(
     assert reason in row["reason"]
 
 
+def test_two_copies_without_a_number_agree_on_that(raw: Path, tmp_path: Path) -> None:
+    files = ["rmd17_ethanol_test_01.npz", "rmd17_ethanol_train_02.npz"]
+    contents = {name: {k: v.copy() for k, v in SPLIT_FILES[name].items()} for name in files}
+    for arrays in contents.values():
+        arrays["forces"][arrays["old_indices"] == 1500, 2] = np.nan
+    changes = {name: npz(arrays) for name, arrays in contents.items()}
+    trajectories.build(trajectories.split_files(raw, changed=changes), raw, tmp_path / "store.zarr")
+    (row,) = pq.read_table(tmp_path / "quarantine.parquet").to_pylist()
+    assert (row["id"], row["reason"]) == ("ethanol/001500", "forces is not finite")
+
+
 def changed(**arrays: object) -> bytes:
     """Return the training file with some arrays replaced, or left out where None."""
     merged = {**SPLIT_FILES[TRAIN], **arrays}
@@ -373,6 +384,35 @@ def test_committed_splits_are_those_of_the_real_files(mirror: Path, dataset: str
     for name, recipe in load_card(dataset).splits.items():
         committed = load_split(COMMITTED / dataset / "splits" / f"{name}.parquet")
         assert draw_split(name, recipe, ids, published.get(name, {})).digest == committed.digest
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("dataset", DATASETS)
+def test_the_store_of_the_real_files_holds_all_their_numbers(
+    mirror: Path, tmp_path: Path, dataset: str
+) -> None:
+    source = get_source(get_dataset(dataset), "npz")
+    folder = mirror / "rmd17"
+    store = trajectories.build(source, folder, tmp_path / "store.zarr", dataset)
+    assert not pq.read_table(tmp_path / "quarantine.parquet").num_rows
+    row_of = {identity: row for row, identity in enumerate(store.ids.tolist())}
+    energies, forces, positions, offset = (
+        store.read(name)
+        for name in ("targets/energy", "targets/forces", "nodes/position", "graphs/node_offset")
+    )
+    seen = set()
+    for file in source.files:
+        with np.load(folder / file.name, allow_pickle=False) as arrays:
+            times = arrays["old_indices"]
+            rows = np.array([row_of[f"{file.name.split('_')[1]}/{time:06d}"] for time in times])
+            nodes = offset[rows][:, None] + np.arange(len(arrays["nuclear_charges"]))
+            found = energies[rows], forces[nodes], positions[nodes]
+            labels = [arrays[key] for key in LABELS[dataset]]
+            for values, expected in zip(found[:2], labels, strict=True):
+                np.testing.assert_array_equal(values, expected)
+            np.testing.assert_array_equal(found[2], arrays["coords"].astype(np.float32))
+            seen.update(rows.tolist())
+    assert len(seen) == len(store) == load_card(dataset).records
 
 
 def _frames(split: Split, subset: str, molecule: str) -> list[int]:
