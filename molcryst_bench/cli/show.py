@@ -9,6 +9,7 @@ from rich.table import Table
 from molcryst_bench.base.errors import StoreError
 from molcryst_bench.base.project import store_path
 from molcryst_bench.cli.console import console, shown
+from molcryst_bench.graphs.split import SUBSETS
 from molcryst_bench.graphs.store import GraphStore, open_store
 from molcryst_bench.sources.card import Card, load_card
 
@@ -36,14 +37,19 @@ def _targets(card: Card) -> Table:
 
 
 def _show_store(store: GraphStore) -> None:
-    counts = ", ".join(f"{len(store.split().rows(s)):,} {s}" for s in ("train", "valid", "test"))
     sample = store.attributes["provenance"]["sample"]
     population = store.attributes["population"]["records"]
     part = f" (a sample of {population:,}, seed {sample['seed']})" if sample else ""
     lines = [
         f"Store: {shown(Path(store.path))}, {len(store):,} graphs{part}",
         f"Edges: within {store.spec.cutoff} Å",
-        f"Split 'random': {counts}",
+        *(f"Split '{name}': {_counts(store, name)}" for name in load_card(store.dataset).splits),
         f"Digest: {store.digest}",
     ]
     console.print("\n".join(lines), highlight=False)
+
+
+def _counts(store: GraphStore, split: str) -> str:
+    """Say how many records each subset of a split has."""
+    drawn = store.split(split)
+    return ", ".join(f"{len(drawn.rows(subset)):,} {subset}" for subset in SUBSETS)
