@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import subprocess
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from molcryst_bench.base.errors import SourceError, UnreachableError
-from molcryst_bench.base.files import checksum_of, explained_disk_errors
+from molcryst_bench.base.files import checksum_of, explained_disk_errors, write_json
 from molcryst_bench.base.locks import exclusive
 
 MIRROR_VARIABLE = "MOLCRYST_MIRROR"
@@ -23,11 +24,13 @@ class RawFile:
 
     An address is ``pypi:package==version`` for a wheel or an ``https`` URL. A copy in the folder
     that ``MOLCRYST_MIRROR`` names, under ``<dataset>/<name>`` or ``mirror``, always comes first.
+    Without a published checksum, that of the first download is kept beside it and holds from then
+    on.
     """
 
     name: str
-    checksum: str  # as published: "sha256:..." or "md5:..."
-    size: int
+    checksum: str  # as published: "sha256:..." or "md5:..."; "" if none is
+    size: int  # bytes; of no account without a checksum
     addresses: tuple[str, ...]
     mirror: str = ""  # path in the mirror, where it is not ``<dataset>/<name>``
 
@@ -55,7 +58,7 @@ def verify(file: RawFile, path: Path) -> None:
     Raises:
         SourceError: if they differ; the file is left where it is.
     """
-    if problem := _difference(file, path):
+    if problem := _difference(_as_recorded(file, path), path):
         raise SourceError(f"{path} {problem}; delete it and run again")
 
 
@@ -68,13 +71,39 @@ def _fetch(file: RawFile, target: Path) -> None:
             problems.append(f"  {label}: {error}")
         else:
             return
-    advice = f"or set {MIRROR_VARIABLE} to a folder that has {file.mirror or file.name}"
-    lines = [f"{file.name} could not be fetched:", *problems, f"  Mend that, {advice}"]
+    start = "Mend that, or set" if problems else "It has no public address: set"
+    advice = f"  {start} {MIRROR_VARIABLE} to a folder that has {file.mirror or file.name}"
+    lines = [f"{file.name} could not be fetched:", *problems, advice]
     raise UnreachableError("\n".join(lines))
+
+
+def _record_checksum(file: RawFile, arrived: Path, target: Path) -> None:
+    """Write down the checksum of a file that has none, before it takes its place."""
+    if not file.checksum:
+        record = {"checksum": f"sha256:{checksum_of(arrived)}", "size": arrived.stat().st_size}
+        write_json(_record_of(target), record)
+
+
+def _as_recorded(file: RawFile, path: Path) -> RawFile:
+    """Return a file with the checksum that its first download had, where none is published."""
+    if file.checksum:
+        return file
+    try:
+        record = json.loads(_record_of(path).read_text(encoding="utf-8"))
+        return replace(file, checksum=str(record["checksum"]), size=int(record["size"]))
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        problem = f"{path} has no readable record of its checksum in {_record_of(path).name}"
+        raise SourceError(f"{problem}: delete {path} and run again") from error
+
+
+def _record_of(path: Path) -> Path:
+    return path.with_name(f"{path.name}.checksum.json")
 
 
 def _difference(file: RawFile, path: Path) -> str | None:
     """Say how a file differs from what was published, if it does."""
+    if not file.checksum:
+        return None
     size = path.stat().st_size
     if size != file.size:
         reason = "is truncated" if size < file.size else "is too long"
@@ -107,6 +136,7 @@ def _fetch_into(target: Path, file: RawFile, attempt: Callable[[Path], None]) ->
             attempt(scratch / file.name)
             if problem := _difference(file, scratch / file.name):
                 raise SourceError(f"what came from there {problem}")
+            _record_checksum(file, scratch / file.name, target)
             (scratch / file.name).replace(target)
         finally:
             shutil.rmtree(scratch, ignore_errors=True)

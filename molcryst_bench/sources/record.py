@@ -79,3 +79,4 @@ class Dataset:
 
     name: str
     sources: tuple[Source, ...]
+    interchangeable: bool = True  # whether all sources hold the same records

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from molcryst_bench.base.errors import SettingsError, UnreachableError, unknown_name
-from molcryst_bench.sources import md17, qm9
+from molcryst_bench.sources import hmof, md17, qm9
 from molcryst_bench.sources.fetch import fetch
 from molcryst_bench.sources.record import Dataset, PublishesSplits, Source
 
@@ -18,7 +18,7 @@ class Obtained(NamedTuple):
     paths: dict[str, Path]
 
 
-_IMPORTERS = {"md17": md17.md17, "qm9": qm9.importer, "rmd17": md17.rmd17}
+_IMPORTERS = {"hmof": hmof.importer, "md17": md17.md17, "qm9": qm9.importer, "rmd17": md17.rmd17}
 
 
 def get_dataset(name: str) -> Dataset:
@@ -33,7 +33,7 @@ def get_dataset(name: str) -> Dataset:
 
 
 def obtain(dataset: Dataset, folder: Path, only: str | None = None) -> Obtained:
-    """Fetch the raw files of the first source that can be had.
+    """Fetch the raw files of the first source that can be had and has the right records.
 
     Args:
         dataset: to fetch.
@@ -45,14 +45,24 @@ def obtain(dataset: Dataset, folder: Path, only: str | None = None) -> Obtained:
         SourceError: if a file that is there already is not the right one.
     """
     problems = []
-    for source in [get_source(dataset, only)] if only else dataset.sources:
+    for source in _candidates(dataset, only):
         try:
             paths = {file.name: fetch(file, folder) for file in source.files}
         except UnreachableError as error:
             problems.append(str(error))
         else:
             return Obtained(source, paths)
+    if not dataset.interchangeable:
+        others = ", ".join(source.name for source in dataset.sources)
+        problems.append(f"  {dataset.name} has other records from each source: --source {others}")
     raise UnreachableError("\n".join(problems))
+
+
+def _candidates(dataset: Dataset, only: str | None) -> tuple[Source, ...]:
+    """Return what to try; another source is no substitute where it holds other records."""
+    if only:
+        return (get_source(dataset, only),)
+    return dataset.sources if dataset.interchangeable else dataset.sources[:1]
 
 
 def published_splits(obtained: Obtained) -> dict[str, dict[str, str]]:

@@ -25,7 +25,7 @@ def read_cif(text: str) -> Atoms:
     try:
         structure = gemmi.make_small_structure_from_block(gemmi.cif.read_string(text).sole_block())
         sites = structure.get_all_unit_cell_sites()
-    except (ValueError, RuntimeError) as error:
+    except (ValueError, RuntimeError, IndexError) as error:
         raise BadRecordError(f"the CIF cannot be parsed: {error}") from None
     if not structure.cell.is_crystal() or not structure.cell.volume > _SMALLEST_VOLUME:
         raise BadRecordError("the CIF has no unit cell of finite volume")
