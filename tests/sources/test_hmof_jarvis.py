@@ -133,6 +133,13 @@ def test_a_file_without_a_published_checksum_is_held_to_that_of_its_first_downlo
     path.write_bytes(path.read_bytes()[::-1])
     with pytest.raises(SourceError, match="wrong checksum"):
         fetch(file, folder)
-    path.with_name(f"{file.name}.checksum.json").write_text("[]")
-    with pytest.raises(SourceError, match="no readable record of its checksum"):
+    path.unlink()
+    jarvis(mirror_file, [mofs.jarvis_item("hMOF-2")], zipped=True)
+    with pytest.raises(SourceError, match="what came from there"):
         fetch(file, folder)
+    record = path.with_name(f"{file.name}.checksum.json")
+    record.write_text("[]")
+    with pytest.raises(SourceError, match=r"checksum\.json.* cannot be read: delete both"):
+        fetch(file, folder)
+    record.unlink()
+    assert list(read(HmofJarvis((file,)), fetch(file, folder))[0]) == ["hMOF-2"]
