@@ -190,7 +190,7 @@ class _Ranges:
 def _gather_pairs(ends: Tensor, rows: Tensor) -> Tensor:
     """Return ``ends[rows]``; a pair of small integers is gathered as one number."""
     whole = _PAIR_AS_ONE.get(ends.dtype)
-    if whole is None:
+    if whole is None or not len(ends):  # torch does not view an empty array as another type
         return ends.index_select(0, rows)
     return ends.view(whole).index_select(0, rows).view(ends.dtype)
 

@@ -44,6 +44,12 @@ def test_a_graph_of_the_store_is_the_graph_of_its_atoms(
         check_same(tiny_store[index], build_graph(atoms, cutoff=5.0))
 
 
+def test_a_store_without_a_single_edge_can_be_read(tmp_path: Path) -> None:
+    store = build_crystals(tmp_path, GraphSpec(cutoff=0.5))
+    assert [store[index].num_edges for index in range(len(store))] == [0] * 8
+    assert store.graphs.select(range(8)).edge_index.shape == (2, 0)
+
+
 @pytest.mark.parametrize("most", [None, 12])
 def test_a_periodic_graph_of_the_store_is_the_graph_of_its_atoms(
     tmp_path: Path, most: int | None
