@@ -368,7 +368,7 @@ def test_the_twelve_nearest_of_fifty_real_frameworks_are_those_of_ase(mirror: Pa
 
 @pytest.mark.slow
 def test_cif_text_becomes_a_graph_fast_enough(mirror: Path) -> None:
-    """At least 225 frameworks a second on two cores; one core is measured, ten times over."""
+    """At least 225 frameworks a second on two cores, judged by the time of one."""
     source = get_source(importer(), "sample")
     path = mirror / "hmof" / "hmof-sample.zip"
     raws = [r for r in source.raw_records({path.name: path}) if r.id not in SWAPPED]
