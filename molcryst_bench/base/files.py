@@ -6,6 +6,7 @@ import errno
 import hashlib
 import json
 import os
+import re
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -101,6 +102,21 @@ def checksum_of(path: Path, algorithm: str = "sha256") -> str:
     """Return the checksum of a file's bytes in hex digits."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, algorithm).hexdigest()
+
+
+def visible_files(folder: Path) -> list[Path]:
+    """Return all files in a folder and its subfolders, sorted, but for hidden ones."""
+    files = (path for path in folder.rglob("*") if path.is_file())
+    hidden = re.compile(r"(^|/)\.")
+    return sorted(f for f in files if not hidden.search(f.relative_to(folder).as_posix()))
+
+
+def checksum_of_folder(path: Path) -> str:
+    """Return a SHA-256 over names and bytes of all visible files in a folder."""
+    digest = hashlib.sha256()
+    for file in visible_files(path):
+        digest.update(f"{checksum_of(file)} {file.relative_to(path).as_posix()}\n".encode())
+    return digest.hexdigest()
 
 
 def digest_of(content: Any) -> str:

@@ -18,6 +18,28 @@ def data() -> None:
     """Fetch, build, check and show datasets."""
 
 
+@data.command("new")
+@click.argument("name")
+@click.argument("folder", type=click.Path(exists=True, file_okay=False, path_type=Path))
+@click.option(
+    "--labels",
+    required=True,
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="CSV table with one row for each structure.",
+)
+@click.option("--id", "id_column", help="Column with the file names; the first by default.")
+@click.option(
+    "--target", "targets", required=True, multiple=True, help="COLUMN:UNIT, such as band_gap:eV."
+)
+def new_command(
+    name: str, folder: Path, labels: Path, id_column: str | None, targets: tuple[str, ...]
+) -> None:
+    """Make a dataset NAME of the structure files in FOLDER and a table of labels."""
+    from molcryst_bench.cli.own_data import OwnData, create
+
+    create(OwnData(name, folder, labels, id_column, targets))
+
+
 @data.command("fetch")
 @click.argument("dataset")
 @_source_option

@@ -20,6 +20,7 @@ from molcryst_bench.base.code import code_digest
 from molcryst_bench.base.errors import SettingsError, SourceError, StoreError
 from molcryst_bench.base.files import (
     checksum_of,
+    checksum_of_folder,
     digest_of,
     explained_disk_errors,
     recover_folder,
@@ -66,8 +67,11 @@ class BuildRequest:
     settings: DatasetSettings
 
     def raw_checksums(self) -> dict[str, str]:
-        """Return the SHA-256 of every raw file."""
-        return {name: checksum_of(path) for name, path in sorted(self.paths.items())}
+        """Return the SHA-256 of every raw file, or of all files in a folder."""
+        return {
+            name: checksum_of_folder(path) if path.is_dir() else checksum_of(path)
+            for name, path in sorted(self.paths.items())
+        }
 
 
 def build_store(
@@ -127,7 +131,7 @@ def _assemble(
 
 def _fingerprint(request: BuildRequest, raw: Mapping[str, str]) -> str:
     """Identify a build by all that its result depends on."""
-    columns = request.card.model_dump(include={"targets", "features"})
+    columns = request.card.model_dump(include={"targets", "features", "closest_contact", "folder"})
     settings = request.settings.model_dump()
     code = code_digest(
         write_part.__module__, write_store.__module__, type(request.source).__module__

@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 from ase import Atoms
+from ase.data import chemical_symbols, covalent_radii
 
 from molcryst_bench.base.files import whole_file
 from molcryst_bench.graphs.neighbors import Edges, GraphSpec, find_edges
@@ -57,9 +58,21 @@ def read_quarantined(path: Path) -> list[Quarantined]:
 def _build(record: Record, spec: GraphSpec, card: Card) -> _Graph:
     _check_values(record, card)
     edges = find_edges(record.atoms, spec)
-    if len(edges.distance) and edges.distance.min() < CLOSEST_APPROACH:
-        raise BadRecordError(f"two atoms are {edges.distance.min():.3f} Å apart")
+    if len(edges.distance):
+        _check_distances(edges, record.atoms.numbers, card.closest_contact)
     return _Graph(record, edges)
+
+
+def _check_distances(edges: Edges, numbers: np.ndarray, contact: float) -> None:
+    if edges.distance.min() < CLOSEST_APPROACH:
+        raise BadRecordError(f"two atoms are {edges.distance.min():.3f} Å apart")
+    bond = covalent_radii[numbers[edges.sender]] + covalent_radii[numbers[edges.receiver]]
+    worst = int(np.argmin(edges.distance / bond))
+    if edges.distance[worst] < contact * bond[worst]:
+        ends = (edges.sender[worst], edges.receiver[worst])
+        pair = " and ".join(chemical_symbols[numbers[end]] for end in ends)
+        limit = f"{contact:g} of the sum of their covalent radii"
+        raise BadRecordError(f"{pair} are {edges.distance[worst]:.3f} Å apart, under {limit}")
 
 
 def _flatten(graphs: Sequence[_Graph], card: Card) -> Part:

@@ -55,6 +55,17 @@ class Feature(Settings):
     raw: RawTarget | None = None
 
 
+class Folder(Settings):
+    """Where a dataset of one's own lies: structure files and a table of labels.
+
+    Paths are relative to the project, or absolute.
+    """
+
+    path: str = Field(min_length=1, description="folder of structure files")
+    labels: str = Field(min_length=1, description="CSV table with one row for each structure")
+    id: str = Field(description="column with the name of the file, with or without its suffix")
+
+
 class RandomSplit(Settings):
     """All records, permuted and cut."""
 
@@ -101,9 +112,16 @@ class Card(Settings):
     citations: list[Citation]
     records: int = Field(description="number of usable records in the whole dataset")
     quarantined: int = Field(default=0, description="records known to be unusable")
+    closest_contact: float = Field(
+        default=0.0,
+        ge=0,
+        lt=1,
+        description="part of the sum of two covalent radii; nearer atoms cannot be right",
+    )
     targets: dict[str, Target]
     features: dict[str, Feature] = Field(default={}, description="known, not predicted")
     splits: dict[str, SplitRecipe] = Field(description="name of each split, and how it was drawn")
+    folder: Folder | None = Field(default=None, description="of a dataset without an importer")
     notes: tuple[str, ...] = ()
 
 

@@ -73,6 +73,14 @@ class PublishesSplits(Protocol):
         """Return for each split the subset of each record by its id."""
 
 
+@runtime_checkable
+class ReadsInPlace(Protocol):
+    """A source whose raw files, or folders of them, belong to the user and stay where they are."""
+
+    def local_paths(self) -> dict[str, Path]:
+        """Return files and folders by the names that provenance gives them."""
+
+
 @dataclass(frozen=True)
 class Dataset:
     """An importer: the sources of one dataset, in order of preference."""

@@ -6,9 +6,10 @@ from pathlib import Path
 from typing import NamedTuple
 
 from molcryst_bench.base.errors import SettingsError, UnreachableError, unknown_name
-from molcryst_bench.sources import hmof, md17, qm9
+from molcryst_bench.sources import coremof, folder, hmof, md17, qm9
+from molcryst_bench.sources.card import list_datasets, load_card
 from molcryst_bench.sources.fetch import fetch
-from molcryst_bench.sources.record import Dataset, PublishesSplits, Source
+from molcryst_bench.sources.record import Dataset, PublishesSplits, ReadsInPlace, Source
 
 
 class Obtained(NamedTuple):
@@ -18,7 +19,13 @@ class Obtained(NamedTuple):
     paths: dict[str, Path]
 
 
-_IMPORTERS = {"hmof": hmof.importer, "md17": md17.md17, "qm9": qm9.importer, "rmd17": md17.rmd17}
+_IMPORTERS = {
+    "coremof": coremof.importer,
+    "hmof": hmof.importer,
+    "md17": md17.md17,
+    "qm9": qm9.importer,
+    "rmd17": md17.rmd17,
+}
 
 
 def get_dataset(name: str) -> Dataset:
@@ -27,17 +34,26 @@ def get_dataset(name: str) -> Dataset:
     Raises:
         SettingsError: for a name that is not known, with the nearest one that is.
     """
-    if name not in _IMPORTERS:
-        raise SettingsError(unknown_name("dataset", name, _IMPORTERS))
-    return _IMPORTERS[name]()
+    if name in _IMPORTERS:
+        return _IMPORTERS[name]()
+    known = {*_IMPORTERS, *list_datasets()}
+    card = load_card(name) if name in known else None
+    if card is None or card.folder is None:
+        raise SettingsError(unknown_name("dataset", name, known))
+    return folder.importer(card, card.folder)
 
 
-def obtain(dataset: Dataset, folder: Path, only: str | None = None) -> Obtained:
+def has_importer(name: str) -> bool:
+    """Return whether the project itself knows a dataset of this name."""
+    return name in _IMPORTERS
+
+
+def obtain(dataset: Dataset, raw: Path, only: str | None = None) -> Obtained:
     """Fetch the raw files of the first source that can be had and has the right records.
 
     Args:
         dataset: to fetch.
-        folder: for its raw files.
+        raw: folder for its raw files; those of the user stay where they are.
         only: the name of the one source to use.
 
     Raises:
@@ -47,7 +63,9 @@ def obtain(dataset: Dataset, folder: Path, only: str | None = None) -> Obtained:
     problems = []
     for source in _candidates(dataset, only):
         try:
-            paths = {file.name: fetch(file, folder) for file in source.files}
+            paths = {file.name: fetch(file, raw) for file in source.files}
+            if isinstance(source, ReadsInPlace):
+                paths |= source.local_paths()
         except UnreachableError as error:
             problems.append(str(error))
         else:
