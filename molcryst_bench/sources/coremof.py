@@ -14,8 +14,11 @@ import math
 import re
 import tarfile
 import zipfile
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import accumulate
 from pathlib import Path
 from typing import IO, NamedTuple
 
@@ -31,7 +34,7 @@ from molcryst_bench.sources.structures import density, read_cif
 
 _TABLE = "CoRE_MOF/data/2019-ASR.csv"
 _ARCHIVE = "CoRE_MOF/data/2019-ASR.tar.xz"
-_NAME, _DISORDER = "filename", "DISORDER"
+_NAME, _DISORDER, _METALS = "filename", "DISORDER", "All_Metals"
 _PORES = ("AV_VF", "PLD", "LCD")
 _DENSITY = "cm3_g"  # so the column is called; it holds the density in g/cm³
 _LABEL_NAME = "MOFname"
@@ -82,17 +85,14 @@ class CoreMof:
         """Yield the structures in the order of the archive, then names that have none."""
         *labels, wheel = (paths[file.name] for file in self.files)
         labelled = _read_labels(labels[0], self._columns(optional=True)) if labels else {}
-        try:
-            with zipfile.ZipFile(wheel) as members:
-                rows = _geometries(members, self._columns(optional=False))
-                missing = dict.fromkeys(rows)
-                for name, cif in _structures(members):
-                    missing.pop(name, None)
-                    yield RawRecord(_ARCHIVE, name, Entry(cif, rows.get(name), labelled.get(name)))
-                for name in missing:
-                    yield RawRecord(_TABLE, name, Entry(None, rows[name], None))
-        except _DAMAGE as error:
-            raise SourceError(f"{wheel} is not a complete core-mof wheel: {error}") from error
+        with _opened(wheel) as members:
+            rows = _geometries(members, self._columns(optional=False))
+            missing = dict.fromkeys(rows)
+            for name, cif in _structures(members):
+                missing.pop(name, None)
+                yield RawRecord(_ARCHIVE, name, Entry(cif, rows.get(name), labelled.get(name)))
+            for name in missing:
+                yield RawRecord(_TABLE, name, Entry(None, rows[name], None))
 
     def parse(self, raw: RawRecord) -> Record:
         """Parse one CIF, and check that its row and its label are of this very structure."""
@@ -110,6 +110,15 @@ class CoreMof:
         _check_pores(*(_number(row, column) for column in _PORES))
         return Record(raw.id, atoms, targets)
 
+    def published_splits(self, paths: Mapping[str, Path]) -> dict[str, dict[str, str]]:
+        """Test on the rarest sets of metals, of which no structure is in the training set."""
+        with _opened(paths[self.files[-1].name]) as wheel:
+            rows = _geometries(wheel, {_METALS})
+        metals = {name: _sorted_words(row[_METALS]) for name, row in rows.items()}
+        rare = _rarest(Counter(metals.values()))
+        subsets = {name: "test" if metal in rare else "train" for name, metal in metals.items()}
+        return {"rare_metals": subsets}
+
     def _columns(self, *, optional: bool) -> set[str]:
         chosen = (target for target in self.targets.values() if target.optional == optional)
         return {target.raw.column for target in chosen if target.raw}
@@ -122,6 +131,26 @@ def importer() -> Dataset:
         "coremof",
         (CoreMof(targets, "labelled", (LABELS, WHEEL)), CoreMof(targets, "wheel", (WHEEL,))),
     )
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[zipfile.ZipFile]:
+    try:
+        with zipfile.ZipFile(path) as wheel:
+            yield wheel
+    except _DAMAGE as error:
+        raise SourceError(f"{path} is not a complete core-mof wheel: {error}") from error
+
+
+def _sorted_words(text: str) -> str:
+    return ",".join(sorted(text.replace(",", " ").split()))
+
+
+def _rarest(counts: Counter[str]) -> set[str]:
+    """Return the rarest sets of metals that together make up at most a tenth of the structures."""
+    order = sorted(counts, key=lambda metals: (counts[metals], metals))
+    total = accumulate(counts[metals] for metals in order)
+    return {m for m, size in zip(order, total, strict=True) if 10 * size <= counts.total()}
 
 
 def _geometries(wheel: zipfile.ZipFile, columns: set[str]) -> dict[str, Row]:

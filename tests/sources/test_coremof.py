@@ -16,6 +16,7 @@ from handmade import REPOSITORY
 from molcryst_bench.base.errors import MolcrystError, SourceError
 from molcryst_bench.base.executors import InlineExecutor, local_executor
 from molcryst_bench.graphs.build import BuildRequest, DatasetSettings, build_store
+from molcryst_bench.graphs.draw import draw_split
 from molcryst_bench.graphs.split import load_split
 from molcryst_bench.graphs.store import GraphStore, open_store
 from molcryst_bench.sources import coremof
@@ -257,6 +258,17 @@ def test_whole_dataset_comes_without_labels_where_there_is_no_mirror(
     assert obtain(get_dataset("coremof"), wheel.parent).source.name == "wheel"
 
 
+def test_rare_metals_are_in_the_test_set_alone(raw: Path) -> None:
+    metals = ["Zn"] * 6 + ["Cu,Zn", "Zn,Cu", "Ag", "Fe"]
+    rows = coremofs.geometry_rows(FRAMEWORKS)
+    for row, metal in zip(rows.values(), metals, strict=True):
+        row["All_Metals"] = metal
+    path = write(raw, rows)
+    split = coremofs.source(path).published_splits({path.name: path})["rare_metals"]
+    assert [name for name, subset in split.items() if subset == "test"] == [list(rows)[8]]
+    assert set(split) == set(FRAMEWORKS)
+
+
 @pytest.mark.slow
 def test_whole_coremof(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(REPOSITORY)
@@ -268,11 +280,14 @@ def test_whole_coremof(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         digest = build_store(request, tmp_path / "store.zarr", executor)
     assert digest == "7eca0033c28de71482aa1a9d3416ad51872bd3dd8518e5e7a4f1c6c86ea6357b"
     store = open_store(tmp_path / "store.zarr")
-    split = load_split(REPOSITORY / "datasets" / "coremof" / "splits" / "random.parquet")
     assert len(store) == card.records
     assert len(quarantined(store)) == card.quarantined
-    assert len(split.checked(store).ids) == card.records
-    assert len(split.ids) == card.records + card.quarantined
+    for name, recipe in card.splits.items():
+        split = load_split(REPOSITORY / "datasets" / "coremof" / "splits" / f"{name}.parquet")
+        published = source.published_splits({path.name: path}).get(name, {})
+        assert split.digest == draw_split(name, recipe, split.ids.tolist(), published).digest
+        assert len(split.checked(store).ids) == card.records
+        assert len(split.ids) == card.records + card.quarantined
 
 
 def _real_wheel(folder: Path) -> Path:
