@@ -2,15 +2,28 @@
 
 from __future__ import annotations
 
+from concurrent.futures import Executor
 from pathlib import Path
 
 import click
 
+from molcryst_bench.base.errors import SettingsError
 from molcryst_bench.base.project import dataset_folder, store_path
 from molcryst_bench.cli.console import counted, shown
-from molcryst_bench.sources.registry import Obtained, get_dataset, obtain, published_splits
+from molcryst_bench.sources.making import Generation, Making
+from molcryst_bench.sources.registry import (
+    Obtained,
+    get_dataset,
+    is_made,
+    obtain,
+    published_splits,
+)
 
 _source_option = click.option("--source", help="Which public form to use; the first by default.")
+
+_workers_option = click.option(
+    "--workers", type=click.IntRange(min=1), help="Processes; all cores by default."
+)
 
 
 @click.group()
@@ -42,17 +55,21 @@ def new_command(
 
 @data.command("fetch")
 @click.argument("dataset")
+@_workers_option
 @_source_option
-def fetch_command(dataset: str, source: str | None) -> None:
-    """Fetch the raw files of DATASET and check them against their checksums."""
-    for path in _obtain(dataset, source).paths.values():
+def fetch_command(dataset: str, workers: int | None, source: str | None) -> None:
+    """Fetch the raw files of DATASET and check them against their checksums.
+
+    A dataset that the project makes itself is made, as params.yaml says.
+    """
+    for path in _obtain_alone(dataset, workers, source).paths.values():
         click.echo(f"{shown(path)} is complete ({path.stat().st_size / 1e6:,.0f} MB)")
 
 
 @data.command("build")
 @click.argument("dataset")
 @click.option("--all", "everything", is_flag=True, help="All records, not the profile's sample.")
-@click.option("--workers", type=click.IntRange(min=1), help="Processes; all cores by default.")
+@_workers_option
 @click.option("--output", type=click.Path(path_type=Path), help="In place of the usual store.")
 @click.option("--accept-quarantined", is_flag=True, help="Build although records are unusable.")
 @_source_option
@@ -74,16 +91,16 @@ def build_command(
     settings = load_dataset_settings(dataset)
     if everything:
         settings = settings.model_copy(update={"sample": None})
-    obtained = _obtain(dataset, source)
-    request = BuildRequest(load_card(dataset), obtained.source, obtained.paths, settings)
     path = output or store_path(dataset)
-    with (
-        local_executor(workers or available_cores()) as executor,
-        counted(f"Building {dataset}") as progress,
-    ):
-        build_store(
-            request, path, executor, progress=progress, accept_quarantined=accept_quarantined
-        )
+    with local_executor(workers or available_cores()) as executor:
+        obtained = _obtain(dataset, source, settings.generate, executor)
+        request = BuildRequest(load_card(dataset), obtained.source, obtained.paths, settings)
+        with counted(f"Building {dataset}") as progress:
+            build_store(
+                request, path, executor, progress=progress, accept_quarantined=accept_quarantined
+            )
+    if is_made(get_dataset(dataset)):  # how many records there are is a setting
+        _write_splits(dataset, obtained)
     store = open_store(path)
     click.echo(f"{shown(path)}: {len(store):,} graphs, digest {store.digest}")
 
@@ -93,21 +110,7 @@ def build_command(
 @_source_option
 def split_command(dataset: str, source: str | None) -> None:
     """Draw the splits of DATASET again, as its card says, and write those that differ."""
-    from molcryst_bench.graphs.draw import draw_split
-    from molcryst_bench.graphs.split import load_split, save_split
-    from molcryst_bench.sources.card import load_card
-
-    obtained = _obtain(dataset, source)
-    ids = [record.id for record in obtained.source.raw_records(obtained.paths)]
-    published = published_splits(obtained)
-    for name, recipe in load_card(dataset).splits.items():
-        split = draw_split(name, recipe, ids, published.get(name, {}))
-        path = dataset_folder(dataset) / "splits" / f"{name}.parquet"
-        same = path.exists() and load_split(path).digest == split.digest
-        if not same:
-            save_split(split, path)
-        word = "is as drawn" if same else "written"
-        click.echo(f"{shown(path)} {word}: digest {split.digest}")
+    _write_splits(dataset, _obtain_alone(dataset, None, source))
 
 
 @data.command("verify")
@@ -130,5 +133,43 @@ def show_command(dataset: str) -> None:
     show_dataset(dataset)
 
 
-def _obtain(dataset: str, source: str | None) -> Obtained:
-    return obtain(get_dataset(dataset), dataset_folder(dataset) / "raw", source)
+def _obtain_alone(dataset: str, workers: int | None, source: str | None) -> Obtained:
+    """Obtain raw files without building anything from them."""
+    from molcryst_bench.base.executors import available_cores, local_executor
+    from molcryst_bench.bench.params import load_dataset_settings
+
+    made = is_made(get_dataset(dataset))  # nothing else depends on the settings
+    generation = load_dataset_settings(dataset).generate if made else None
+    with local_executor(workers or available_cores()) as executor:
+        return _obtain(dataset, source, generation, executor)
+
+
+def _obtain(
+    name: str, source: str | None, generation: Generation | None, executor: Executor
+) -> Obtained:
+    dataset, raw = get_dataset(name), dataset_folder(name) / "raw"
+    if not is_made(dataset):
+        if generation is not None:
+            raise SettingsError(f"datasets.{name}: 'generate' is for datasets that are made here")
+        return obtain(dataset, raw, source)
+    with counted(f"Making {name}") as progress:
+        making = Making(generation or Generation(), executor, progress)
+        return obtain(dataset, raw, source, making)
+
+
+def _write_splits(dataset: str, obtained: Obtained) -> None:
+    """Draw the splits that the card tells and write those that differ from what is there."""
+    from molcryst_bench.graphs.draw import draw_split
+    from molcryst_bench.graphs.split import load_split, save_split
+    from molcryst_bench.sources.card import load_card
+
+    ids = [record.id for record in obtained.source.raw_records(obtained.paths)]
+    published = published_splits(obtained)
+    for name, recipe in load_card(dataset).splits.items():
+        split = draw_split(name, recipe, ids, published.get(name, {}))
+        path = dataset_folder(dataset) / "splits" / f"{name}.parquet"
+        same = path.exists() and load_split(path).digest == split.digest
+        if not same:
+            save_split(split, path)
+        word = "is as drawn" if same else "written"
+        click.echo(f"{shown(path)} {word}: digest {split.digest}")

@@ -36,6 +36,7 @@ from molcryst_bench.graphs.parts import read_quarantined, write_part
 from molcryst_bench.graphs.store import open_store
 from molcryst_bench.graphs.writer import DEFAULT_SHARD_BYTES, write_store
 from molcryst_bench.sources.card import Card
+from molcryst_bench.sources.making import Generation
 from molcryst_bench.sources.record import Quarantined, RawRecord, Source
 
 PART_RECORDS = 2048
@@ -55,6 +56,9 @@ class DatasetSettings(Settings):
 
     graph: GraphSpec = GraphSpec()
     sample: Sample | None = Field(default=None, description="build only this subset")
+    generate: Generation | None = Field(
+        default=None, description="how much to make, of a dataset that the project makes itself"
+    )
 
 
 @dataclass(frozen=True)

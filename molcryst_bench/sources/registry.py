@@ -6,9 +6,10 @@ from pathlib import Path
 from typing import NamedTuple
 
 from molcryst_bench.base.errors import SettingsError, UnreachableError, unknown_name
-from molcryst_bench.sources import coremof, folder, hmof, md17, qm9
+from molcryst_bench.sources import coremof, folder, hmof, md17, qm9, xtb
 from molcryst_bench.sources.card import list_datasets, load_card
 from molcryst_bench.sources.fetch import fetch
+from molcryst_bench.sources.making import MakesFiles, Making
 from molcryst_bench.sources.record import Dataset, PublishesSplits, ReadsInPlace, Source
 
 
@@ -25,6 +26,7 @@ _IMPORTERS = {
     "md17": md17.md17,
     "qm9": qm9.importer,
     "rmd17": md17.rmd17,
+    "xtb": xtb.importer,
 }
 
 
@@ -48,24 +50,26 @@ def has_importer(name: str) -> bool:
     return name in _IMPORTERS
 
 
-def obtain(dataset: Dataset, raw: Path, only: str | None = None) -> Obtained:
-    """Fetch the raw files of the first source that can be had and has the right records.
+def obtain(
+    dataset: Dataset, raw: Path, only: str | None = None, making: Making | None = None
+) -> Obtained:
+    """Fetch or make the raw files of the first source that can be had and has the right records.
 
     Args:
         dataset: to fetch.
         raw: folder for its raw files; those of the user stay where they are.
         only: the name of the one source to use.
+        making: how much to make and where the work runs, for a source that makes its files.
 
     Raises:
         UnreachableError: if none can be had; says what each address answered.
         SourceError: if a file that is there already is not the right one.
+        RunError: if a file cannot be made.
     """
     problems = []
     for source in _candidates(dataset, only):
         try:
-            paths = {file.name: fetch(file, raw) for file in source.files}
-            if isinstance(source, ReadsInPlace):
-                paths |= source.local_paths()
+            paths = _raw_files(source, raw, making or Making())
         except UnreachableError as error:
             problems.append(str(error))
         else:
@@ -74,6 +78,20 @@ def obtain(dataset: Dataset, raw: Path, only: str | None = None) -> Obtained:
         others = ", ".join(source.name for source in dataset.sources)
         problems.append(f"  {dataset.name} has other records from each source: --source {others}")
     raise UnreachableError("\n".join(problems))
+
+
+def is_made(dataset: Dataset) -> bool:
+    """Return whether the raw files of a dataset are made here, not fetched."""
+    return any(isinstance(source, MakesFiles) for source in dataset.sources)
+
+
+def _raw_files(source: Source, raw: Path, making: Making) -> dict[str, Path]:
+    paths = {file.name: fetch(file, raw) for file in source.files}
+    if isinstance(source, ReadsInPlace):
+        paths |= source.local_paths()
+    if isinstance(source, MakesFiles):
+        paths |= source.make(raw, making)
+    return paths
 
 
 def _candidates(dataset: Dataset, only: str | None) -> tuple[Source, ...]:
