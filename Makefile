@@ -10,7 +10,7 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 
 leaderboard: $(INSTALLED)
 	@molcryst profile
-	@dvc --wait-for-lock repro
+	@molcryst repro
 	@molcryst report --show
 
 test: $(INSTALLED)

@@ -54,7 +54,7 @@ class Project:
         bin_folder = Path(sys.executable).parent
         environment = {**os.environ, "PATH": f"{bin_folder}{os.pathsep}{os.environ['PATH']}"}
         return subprocess.Popen(
-            ["dvc", "--wait-for-lock", "repro"],
+            ["molcryst", "repro"],
             cwd=self.root,
             env=environment,
             stdout=subprocess.PIPE,
@@ -193,3 +193,12 @@ def test_ctrl_c_ends_at_once_and_the_next_run_goes_on(done: Project, tmp_path: P
     assert "Traceback" not in output
     project.run()
     assert project.numbers() == done.numbers()
+
+
+def test_half_written_files_of_dvc_do_not_stop_a_run(done: Project) -> None:
+    before, numbers = done.finished(), done.numbers()
+    for name in (".dvc/tmp/rwlock", "dvc.lock"):
+        (done.root / name).write_text("")
+    done.run()
+    assert done.finished() == before
+    assert done.numbers() == numbers
