@@ -57,7 +57,7 @@ def _streamed() -> Row:
         lambda: _exhaust(ours),
         lambda: _exhaust(theirs),
         limit=lambda rate: (
-            f"{rate * store.bytes_per_graph / 1e6:.0f} MB/s decoded; decompression holds the rest"
+            "reading, in a thread of its own, and gathering take turns for the interpreter's lock"
         ),
     )
 
