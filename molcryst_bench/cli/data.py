@@ -4,20 +4,17 @@ from __future__ import annotations
 
 from concurrent.futures import Executor
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from molcryst_bench.base.errors import SettingsError
 from molcryst_bench.base.project import dataset_folder, store_path
 from molcryst_bench.cli.console import counted, shown
-from molcryst_bench.sources.making import Generation, Making
-from molcryst_bench.sources.registry import (
-    Obtained,
-    get_dataset,
-    is_made,
-    obtain,
-    published_splits,
-)
+
+if TYPE_CHECKING:
+    from molcryst_bench.sources.making import Generation
+    from molcryst_bench.sources.registry import Obtained
 
 _source_option = click.option("--source", help="Which public form to use; the first by default.")
 
@@ -87,6 +84,7 @@ def build_command(
     from molcryst_bench.graphs.build import BuildRequest, build_store
     from molcryst_bench.graphs.store import open_store
     from molcryst_bench.sources.card import load_card
+    from molcryst_bench.sources.registry import get_dataset, is_made
 
     settings = load_dataset_settings(dataset)
     if everything:
@@ -137,6 +135,7 @@ def _obtain_alone(dataset: str, workers: int | None, source: str | None) -> Obta
     """Obtain raw files without building anything from them."""
     from molcryst_bench.base.executors import available_cores, local_executor
     from molcryst_bench.bench.params import load_dataset_settings
+    from molcryst_bench.sources.registry import get_dataset, is_made
 
     made = is_made(get_dataset(dataset))  # nothing else depends on the settings
     generation = load_dataset_settings(dataset).generate if made else None
@@ -147,6 +146,9 @@ def _obtain_alone(dataset: str, workers: int | None, source: str | None) -> Obta
 def _obtain(
     name: str, source: str | None, generation: Generation | None, executor: Executor
 ) -> Obtained:
+    from molcryst_bench.sources.making import Generation, Making
+    from molcryst_bench.sources.registry import get_dataset, is_made, obtain
+
     dataset, raw = get_dataset(name), dataset_folder(name) / "raw"
     if not is_made(dataset):
         if generation is not None:
@@ -162,6 +164,7 @@ def _write_splits(dataset: str, obtained: Obtained) -> None:
     from molcryst_bench.graphs.draw import draw_split
     from molcryst_bench.graphs.split import load_split, save_split
     from molcryst_bench.sources.card import load_card
+    from molcryst_bench.sources.registry import published_splits
 
     ids = [record.id for record in obtained.source.raw_records(obtained.paths)]
     published = published_splits(obtained)
