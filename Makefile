@@ -3,6 +3,8 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
+DEVELOPING := $(VENV)/.developing
+INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint requirements.lock
 SHELL := /bin/bash
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
@@ -13,29 +15,33 @@ leaderboard: $(INSTALLED)
 	@molcryst repro
 	@molcryst report --show
 
-test: $(INSTALLED)
+test: $(DEVELOPING)
 	@pytest -m "not slow"
 
-test-slow: $(INSTALLED)
+test-slow: $(DEVELOPING)
 	@pytest -m slow
 
-test-all: $(INSTALLED)
+test-all: $(DEVELOPING)
 	@pytest
 
-lint: $(INSTALLED)
+lint: $(DEVELOPING)
 	@ruff check . && ruff format --check . && mypy && lint-imports
 
-bench: $(INSTALLED)
+bench: $(DEVELOPING)
 	@python -m benchmarks
 
-setup: $(INSTALLED)
+setup: $(DEVELOPING)
 
+# What a user needs; a developer also gets the tools and the peers that tests compare with.
 $(INSTALLED): requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(0 if (3, 11) <= v < (3, 14) else f"molcryst_bench needs Python 3.11 to 3.13, {sys.executable} is {v[0]}.{v[1]}: run make PYTHON=/path/to/python3.12")'
 	@$(BIN)/python -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv $(VENV)
-	@echo "Installing requirements.lock into $(VENV) (a few minutes the first time) ..."
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --requirement requirements.lock
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --editable .
+	@echo "Installing the versions of requirements.lock into $(VENV) (a few minutes the first time) ..."
+	@$(INSTALL) --editable .
+	@touch $@
+
+$(DEVELOPING): $(INSTALLED)
+	@$(INSTALL) --editable ".[dev,s3,speed]"
 	@touch $@
 
 # Resolves for every supported Python and platform at once; run after changing pyproject.toml.
