@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+import torch
 from torch import Tensor
 
 
@@ -18,6 +19,7 @@ class Neighbors:
 
     sender: Tensor  # (edges,)
     receiver: Tensor  # (edges,)
+    vector: Tensor  # (edges, 3) Å, from sender to receiver
     distance: Tensor  # (edges,) Å
     paired: bool
 
@@ -30,7 +32,28 @@ class Neighbors:
         vector = batch.pos[receiver] - batch.pos[sender]  # (edges, 3)
         if getattr(batch, "edge_shift", None) is not None:
             vector = vector + _translation(batch, sender, batch.edge_shift[::step])
-        return cls(sender, receiver, vector.norm(dim=1), paired)
+        return cls(sender, receiver, vector, vector.norm(dim=1), paired)
+
+    def directed(self) -> Neighbors:
+        """Return the same with an edge for each direction: all pairs, then all of them reversed.
+
+        What was computed for pairs, such as a filter, is brought to the same order by ``both``.
+        """
+        if not self.paired:
+            return self
+        sender = torch.cat([self.sender, self.receiver])
+        receiver = torch.cat([self.receiver, self.sender])
+        vector = torch.cat([self.vector, -self.vector])
+        return Neighbors(sender, receiver, vector, self.both(self.distance), paired=False)
+
+    def both(self, values: Tensor) -> Tensor:
+        """Repeat what is the same in both directions, (edges, ...), for ``directed``."""
+        return torch.cat([values, values]) if self.paired else values
+
+    def collect(self, messages: Tensor, nodes: int) -> Tensor:
+        """Sum the messages (edges, ...) of directed edges at their receivers to (nodes, ...)."""
+        shape = (nodes, *messages.shape[1:])
+        return messages.new_zeros(shape).index_add_(0, self.receiver, messages)
 
     def convolve(self, features: Tensor, weight: Tensor) -> Tensor:
         """Sum ``features[sender] * weight`` (nodes, width) over the neighbours of each atom."""
