@@ -45,6 +45,8 @@ class FlatGraphs:
     graph_targets: Tensor  # (graphs, targets) float64
     graph_target_names: tuple[str, ...]
     node_targets: dict[str, Tensor]  # (nodes,) or (nodes, 3) float64
+    features: Tensor  # (graphs, features) float64, NaN where missing
+    feature_names: tuple[str, ...]
 
     @classmethod
     def from_store(
@@ -63,6 +65,7 @@ class FlatGraphs:
         edge_offset = store.read("graphs/edge_offset", start, stop + 1)
         graph, node, edge = (start, stop), node_offset[[0, -1]], edge_offset[[0, -1]]
         columns = [store.read(f"targets/{name}", *graph) for name in at_graphs]
+        known = [store.read(f"features/{name}", *graph) for name in store.features]
         ends = [_widened(store.read(f"edges/{end}", *edge)) for end in ("sender", "receiver")]
         return cls(
             node_offset=torch.from_numpy(node_offset - node_offset[0]),
@@ -75,6 +78,8 @@ class FlatGraphs:
             graph_targets=torch.from_numpy(_as_columns(columns, stop - start)),
             graph_target_names=tuple(at_graphs),
             node_targets={n: torch.from_numpy(store.read(f"targets/{n}", *node)) for n in at_nodes},
+            features=torch.from_numpy(_as_columns(known, stop - start)),
+            feature_names=tuple(store.features),
         )
 
     def __len__(self) -> int:
@@ -107,7 +112,8 @@ class FlatGraphs:
 
         The batch has ``z`` (nodes,), ``pos`` (nodes, 3), ``edge_index`` (2, edges) with both
         directions of each pair side by side where the list is symmetric, ``batch``, ``ptr``,
-        ``targets``, and ``cell`` (graphs, 3, 3) and ``edge_shift`` (edges, 3) where periodic.
+        ``targets``, ``cell`` (graphs, 3, 3) and ``edge_shift`` (edges, 3) where periodic, and
+        ``features`` (graphs, features) where the dataset has any.
         """
         rows = torch.as_tensor(rows, device=self.node_offset.device)
         nodes = _Ranges.of(self.node_offset, rows)
@@ -124,6 +130,8 @@ class FlatGraphs:
         }
         if self.lattice is not None:
             content |= self._periodic(self.lattice, rows, edge)
+        if self.feature_names:
+            content["features"] = self.features.index_select(0, rows)
         content |= {
             "batch": graphs.repeat_interleave(nodes.count, output_size=len(node)),
             "ptr": nodes.ptr,
@@ -150,6 +158,7 @@ class FlatGraphs:
             lattice=lattice and Lattice(lattice.cell[rows], lattice.shift[edge]),
             graph_targets=self.graph_targets[rows],
             node_targets={name: values[node] for name, values in self.node_targets.items()},
+            features=self.features[rows],
         )
 
     def _targets(self, rows: Tensor, node: Tensor) -> dict[str, Tensor]:
@@ -215,6 +224,8 @@ def _make_separable(batch: Batch, node_ptr: Tensor, edge_ptr: Tensor) -> None:
     slices: dict[str, Any] = {"z": node_ptr, "pos": node_ptr, "edge_index": edge_ptr}
     if "cell" in batch:
         slices |= {"cell": graph_ptr, "edge_shift": edge_ptr}
+    if "features" in batch:
+        slices["features"] = graph_ptr
     increments: dict[str, Any] = dict.fromkeys(slices, zeros) | {"edge_index": node_ptr[:-1]}
     per_graph = {n: len(values) == graphs for n, values in batch.targets.items()}
     slices["targets"] = {n: graph_ptr if whole else node_ptr for n, whole in per_graph.items()}
@@ -270,6 +281,7 @@ def join_graphs(parts: Sequence[FlatGraphs]) -> FlatGraphs:
             name: torch.cat([part.node_targets[name] for part in parts])
             for name in first.node_targets
         },
+        features=torch.cat([part.features for part in parts]),
     )
 
 

@@ -52,6 +52,8 @@ def build_batch(structures: Sequence[Atoms], spec: GraphSpec) -> Batch:
         graph_targets=torch.empty((len(structures), 0), dtype=torch.float64),
         graph_target_names=(),
         node_targets={},
+        features=torch.empty((len(structures), 0), dtype=torch.float64),
+        feature_names=(),
     )
     return flat.select(range(len(structures)))
 
