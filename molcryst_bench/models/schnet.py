@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 from pydantic import Field
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from molcryst_bench.base.settings import Settings
+from molcryst_bench.models.components.activations import shifted_softplus
 from molcryst_bench.models.components.composition import ELEMENTS
 from molcryst_bench.models.components.neighbors import Neighbors
 from molcryst_bench.models.components.pooling import Readout, pool
@@ -96,11 +95,6 @@ class Interaction(nn.Module):
         x = neighbors.convolve(self.into(x), weight * envelope[:, None])
         update: Tensor = self.mix(shifted_softplus(self.out(x)))
         return update
-
-
-def shifted_softplus(x: Tensor) -> Tensor:
-    r"""Return :math:`\ln(\tfrac12 e^x + \tfrac12)`, which is 0 at 0."""
-    return F.softplus(x) - math.log(2.0)
 
 
 def _linear(inputs: int, outputs: int, bias: bool = True) -> nn.Linear:

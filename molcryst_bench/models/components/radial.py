@@ -32,9 +32,9 @@ class GaussianBasis(nn.Module):
 class ExponentialBasis(nn.Module):
     r"""Gaussians of the exponential of a distance, :math:`\exp(-\beta_k (e^{-d} - \mu_k)^2)`.
 
-    ``count`` centres :math:`\mu_k` begin equally spaced from 1 to :math:`e^{-r_c}` (distances in Å),
-    and all :math:`\beta_k` at the inverse square of twice their spacing; both are trained and stay
-    positive (Unke and Meuwly 2019, eq. 7).
+    Distances are in Å. ``count`` centres :math:`\mu_k` begin equally spaced from 1 to
+    :math:`e^{-r_c}`, and all :math:`\beta_k` at the inverse square of twice their spacing; both are
+    trained and stay positive (Unke and Meuwly 2019, eq. 7).
     """
 
     def __init__(self, count: int, cutoff: float) -> None:
