@@ -11,7 +11,12 @@ from molcryst_bench.models.interface import Model
 
 ENTRY_POINTS = "molcryst_bench.models"
 _BUILT_IN = {
+    "cgcnn": "molcryst_bench.models.cgcnn:CGCNN",
+    "cgcnn_matrix": "molcryst_bench.models.cgcnn_matrix:CGCNNMatrix",
     "mean": "molcryst_bench.models.baselines:Mean",
+    "mpnn": "molcryst_bench.models.mpnn:MPNN",
+    "mpnn_transformer": "molcryst_bench.models.mpnn_transformer:MPNNTransformer",
+    "physnet": "molcryst_bench.models.physnet:PhysNet",
     "ridge": "molcryst_bench.models.baselines:CompositionRidge",
     "schnet": "molcryst_bench.models.schnet:SchNet",
 }

@@ -18,7 +18,29 @@ from molcryst_bench.models.forces import energy_and_forces
 from molcryst_bench.models.interface import GradientModel, Model
 from molcryst_bench.models.registry import create_model, get_model_class, list_models
 
-SMALL = {"schnet": {"width": 16, "interactions": 2, "gaussians": 12, "cutoff": CUTOFF}}
+SMALL_MPNN = {
+    "width": 16,
+    "steps": 2,
+    "gaussians": 12,
+    "edge_width": 8,
+    "edge_layers": 1,
+    "readings": 3,
+    "output_width": 12,
+    "cutoff": CUTOFF,
+}
+SMALL = {
+    "mpnn": SMALL_MPNN,
+    "mpnn_transformer": {**SMALL_MPNN, "layers": 2, "heads": 2, "feedforward": 20},
+    "physnet": {
+        "width": 16,
+        "modules": 2,
+        "radial_functions": 12,
+        "interaction_residuals": 1,
+        "atomic_residuals": 1,
+        "cutoff": CUTOFF,
+    },
+    "schnet": {"width": 16, "interactions": 2, "gaussians": 12, "cutoff": CUTOFF},
+}
 TRAINED = [name for name in list_models() if issubclass(get_model_class(name), GradientModel)]
 
 

@@ -47,8 +47,32 @@ class ExponentialBasis(nn.Module):
 
     def forward(self, distance: Tensor) -> Tensor:
         """Expand distances (...) to (..., count)."""
-        offset = torch.exp(-distance)[:, None] - F.softplus(self.raw_centers)
+        offset = torch.exp(-distance)[..., None] - F.softplus(self.raw_centers)
         return torch.exp(-F.softplus(self.raw_widths) * offset.square())
+
+
+class ExponentialNormalBasis(nn.Module):
+    r"""Smooth Gaussians of the exponential, :math:`C(d)\exp(-\beta (e^{-5d/r_c} - \mu_k)^2)`.
+
+    ``count`` fixed centres :math:`\mu_k` lie equally spaced from :math:`e^{-r_c}` to 1, and
+    :math:`\beta` is the inverse square of twice their spacing. The cosine cut-off :math:`C` takes
+    all of them to 0 (Thölke and De Fabritiis 2022, eq. 1 and 2).
+    """
+
+    centers: Tensor
+
+    def __init__(self, count: int, cutoff: float) -> None:
+        super().__init__()
+        nearest = math.exp(-cutoff)
+        self.cutoff = cutoff
+        self.width = (count / (2 * (1 - nearest))) ** 2
+        self.register_buffer("centers", torch.linspace(nearest, 1, count), persistent=False)
+
+    def forward(self, distance: Tensor) -> Tensor:
+        """Expand distances (edges,) to (edges, count)."""
+        offset = torch.exp(distance * (-5 / self.cutoff))[:, None] - self.centers
+        envelope = cosine_cutoff(distance, self.cutoff)
+        return torch.exp(-self.width * offset.square()) * envelope[:, None]
 
 
 def _inverse_softplus(x: Tensor) -> Tensor:

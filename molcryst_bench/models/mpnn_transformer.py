@@ -1,0 +1,66 @@
+"""Message passing followed by a transformer over all atoms of a graph."""
+
+from __future__ import annotations
+
+from typing import Self
+
+from pydantic import Field, model_validator
+from torch import Tensor, nn
+
+from molcryst_bench.models.components.attention import EncoderLayer
+from molcryst_bench.models.components.padding import Padding
+from molcryst_bench.models.mpnn import MPNN, MPNNHyperparameters
+
+
+class MPNNTransformerHyperparameters(MPNNHyperparameters):
+    """Defaults are those of enn-s2s, with a width that the heads divide."""
+
+    width: int = Field(default=64, gt=0, description="features of an atom; a multiple of heads")
+    layers: int = Field(default=3, ge=0, description="transformer encoder layers")
+    heads: int = Field(default=8, gt=0, description="attention heads of each layer")
+    feedforward: int = Field(default=256, gt=0, description="hidden width of each layer")
+
+    @model_validator(mode="after")
+    def _heads_divide_width(self) -> Self:
+        if self.width % self.heads:
+            raise ValueError(f"width {self.width} is not a multiple of heads {self.heads}")
+        return self
+
+
+class MPNNTransformer(MPNN):
+    r"""MPNN-transformer: enn-s2s with self-attention over all atoms before the reading.
+
+    After the messages of :class:`MPNN`, atoms see the whole graph in several encoder layers, each
+
+    .. math::
+
+        h &\leftarrow h + W_O\,[\mathrm{softmax}(Q_a K_a^\top / \sqrt{d})\,V_a]_{a = 1 \dots A}
+             \quad\text{with}\quad Q_a, K_a, V_a = W_a\,\mathrm{LN}(h), \\
+        h &\leftarrow h + W_2\,\mathrm{SiLU}(W_1\,\mathrm{LN}(h) + b_1) + b_2,
+
+    and a last layer norm. The softmax runs over the atoms of one graph. Where atoms are is known
+    from the messages alone, so attention knows no cut-off and a repeated cell gives the same.
+
+    References: J. Gilmer, S. S. Schoenholz, P. F. Riley, O. Vinyals, G. E. Dahl, Neural message
+    passing for quantum chemistry, ICML 2017, arXiv 1704.01212; A. Vaswani et al., Attention is all
+    you need, NeurIPS 2017, arXiv 1706.03762; layer norms first as in R. Xiong et al., On layer
+    normalization in the transformer architecture, ICML 2020, arXiv 2002.04745.
+    """
+
+    Hyperparameters = MPNNTransformerHyperparameters
+
+    def __init__(self, hyperparameters: MPNNTransformerHyperparameters) -> None:
+        super().__init__(hyperparameters)
+        width, heads = hyperparameters.width, hyperparameters.heads
+        self.layers = nn.ModuleList(
+            EncoderLayer(width, heads, hyperparameters.feedforward)
+            for _ in range(hyperparameters.layers)
+        )
+        self.norm = nn.LayerNorm(width)
+
+    def update(self, x: Tensor, padding: Padding) -> Tensor:
+        """Let the atoms of each graph attend to each other."""
+        for layer in self.layers:
+            x = layer(x, padding)
+        normed: Tensor = self.norm(x)
+        return normed
