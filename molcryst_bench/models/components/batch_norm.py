@@ -1,0 +1,54 @@
+"""Batch normalisation that leaves out padding."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+_MOMENTUM = 0.1
+
+
+class BatchNorm(nn.BatchNorm1d):
+    """Batch normalisation over all dimensions but the last, of what a mask does not leave out.
+
+    It has the parameters and the running statistics of PyTorch's. A batch of fewer than two values
+    has no spread: it is normalised by the running statistics in training too.
+    """
+
+    running_mean: Tensor
+    running_var: Tensor
+
+    def __init__(self, features: int) -> None:
+        super().__init__(features, momentum=_MOMENTUM)
+
+    def forward(
+        self, values: Tensor, count: int | None = None, mask: Tensor | None = None
+    ) -> Tensor:
+        """Normalise each feature.
+
+        Args:
+            values: (..., features).
+            count: how many values of a feature are no padding.
+            mask: (...) which values are no padding; all of them by default.
+        """
+        count = len(values) if count is None else count
+        if not self.training or count < 2:
+            return self._normalised(values, self.running_mean, self.running_var)
+        if mask is None:
+            return super().forward(values)
+        values = values.to(torch.promote_types(values.dtype, torch.float32))
+        weight = mask.unsqueeze(-1).to(values.dtype) / count  # (..., 1)
+        others = list(range(values.dim() - 1))
+        mean = (values * weight).sum(others)  # (features,)
+        variance = ((values - mean).square() * weight).sum(others)
+        self._follow(mean.detach(), variance.detach() * (count / (count - 1)))
+        return self._normalised(values, mean, variance)
+
+    def _normalised(self, values: Tensor, mean: Tensor, variance: Tensor) -> Tensor:
+        scale = self.weight * torch.rsqrt(variance + self.eps)  # (features,)
+        return values * scale + (self.bias - mean * scale)
+
+    def _follow(self, mean: Tensor, variance: Tensor) -> None:
+        self.num_batches_tracked.add_(1)
+        self.running_mean.lerp_(mean, _MOMENTUM)
+        self.running_var.lerp_(variance, _MOMENTUM)
