@@ -28,7 +28,10 @@ SMALL_MPNN = {
     "output_width": 12,
     "cutoff": CUTOFF,
 }
+SMALL_CGCNN = {"width": 16, "convolutions": 2, "hidden_width": 12, "cutoff": CUTOFF, "step": 0.4}
 SMALL = {
+    "cgcnn": SMALL_CGCNN,
+    "cgcnn_matrix": SMALL_CGCNN,
     "mpnn": SMALL_MPNN,
     "mpnn_transformer": {**SMALL_MPNN, "layers": 2, "heads": 2, "feedforward": 20},
     "physnet": {
@@ -41,6 +44,10 @@ SMALL = {
     },
     "schnet": {"width": 16, "interactions": 2, "gaussians": 12, "cutoff": CUTOFF},
 }
+# The published CGCNN has no cut-off function; tasks with energies ask for one.
+SMOOTH = {"cgcnn": {"smooth": True}, "cgcnn_matrix": {"smooth": True}}
+# How far a matrix is filled up depends on the edges, which the meta device cannot read.
+READS_EDGES = {"cgcnn_matrix"}
 TRAINED = [name for name in list_models() if issubclass(get_model_class(name), GradientModel)]
 
 
@@ -49,7 +56,7 @@ def small_model(name: str, **more: Any) -> Model:
     model = create_model(name, **{**SMALL.get(name, {}), **more}).double()
     for weights in model.parameters():  # biases begin at zero, which would hide mistakes
         torch.nn.init.normal_(weights, std=0.3)
-    return model
+    return model.eval()  # in training, batch normalisation mixes the graphs of a batch
 
 
 def predict(model: Model, atoms: Sequence[Atoms]) -> torch.Tensor:
@@ -174,7 +181,7 @@ def test_forces_can_be_trained_on(name: str) -> None:
 
 @pytest.mark.parametrize("name", TRAINED)
 def test_energy_is_continuous_where_an_atom_crosses_the_cutoff(name: str) -> None:
-    model = small_model(name)
+    model = small_model(name, **SMOOTH.get(name, {}))
 
     def energy(distance: float) -> float:
         return predict(model, [Atoms("CO", positions=[[0, 0, 0], [distance, 0, 0]])]).item()
@@ -196,12 +203,14 @@ def test_single_atoms_far_atoms_and_heavy_elements(name: str, readout: str) -> N
 @pytest.mark.parametrize("name", TRAINED)
 @pytest.mark.parametrize("atoms", [structures(), structures()[:2]], ids=["mixed", "molecules"])
 def test_nothing_is_made_on_the_wrong_device(name: str, atoms: list[Atoms]) -> None:
-    """On torch's meta device, a tensor made on the CPU by mistake fails any operation."""
-    model = small_model(name).to("meta")
-    batch = batch_of(atoms).to("meta")
-    out = model(batch)
-    assert all(tensor.device.type == "meta" for tensor in out)
-    out.prediction.sum().backward()
-    forces = energy_and_forces(model, batch, create_graph=True).forces
-    assert forces.device.type == "meta"
-    forces.sum().backward()
+    """A tensor of the default device among those of another one fails any operation."""
+    device, default = ("cpu", "meta") if name in READS_EDGES else ("meta", "cpu")
+    model = small_model(name).to(device)
+    batch = batch_of(atoms).to(device)
+    with torch.device(default):
+        out = model(batch)
+        assert all(tensor.device.type == device for tensor in out)
+        out.prediction.sum().backward()
+        forces = energy_and_forces(model, batch, create_graph=True).forces
+        assert forces.device.type == device
+        forces.sum().backward()

@@ -79,8 +79,9 @@ class AdjacencyMatrix(Adjacency):
 
     In a crystal an atom may see several images of another, of which a matrix with one entry for a
     pair would lose all but one. Here each pair has as many entries as any pair of the batch needs:
-    ``distance`` and ``mask`` are (graphs, atoms, atoms, images), receivers before senders, filled up
-    with zeros to the largest graph of the batch. How many images there are is read from the edges.
+    ``distance`` and ``mask`` are (graphs, atoms, atoms, images), receivers before senders, filled
+    up with zeros to the largest graph of the batch. How many images there are is read from the
+    edges.
     """
 
     mask: Tensor
