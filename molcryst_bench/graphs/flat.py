@@ -13,11 +13,12 @@ from torch import Tensor
 from torch_geometric.data import Batch
 
 from molcryst_bench.base.errors import SettingsError, unknown_name
+from molcryst_bench.graphs.gather import Ranges, edge_index, take_rows
+from molcryst_bench.graphs.separable import make_separable
 
 if TYPE_CHECKING:
     from molcryst_bench.graphs.store import GraphStore
 
-_PAIR_AS_ONE = {torch.uint8: torch.int16, torch.int32: torch.int64}
 # Torch computes with few unsigned types; an index this small costs nothing to widen.
 _WIDER = {np.dtype(np.uint16): np.int32, np.dtype(np.uint32): np.int64}
 _EMPTY_BATCH = Batch()
@@ -33,12 +34,14 @@ class Lattice:
 
 @dataclass(frozen=True)
 class FlatGraphs:
-    """Flat tensors of many graphs, on any device."""
+    """Flat tensors of many graphs, on any device.
 
-    node_offset: Tensor  # (graphs + 1,)
-    edge_offset: Tensor  # (graphs + 1,)
-    atomic_number: Tensor  # (nodes,)
-    position: Tensor  # (nodes, 3) Å
+    What a batch needs of a graph or an atom stands together: with a million graphs it is the number
+    of places in memory to go to that costs time.
+    """
+
+    offset: Tensor  # (graphs + 1, 2) first node and first edge
+    sites: Tensor  # (nodes, 4) float32: position in Å and atomic number
     ends: Tensor  # (edges, 2) sender and receiver, counted within their graph
     symmetric: bool  # each pair of atoms is stored once
     lattice: Lattice | None
@@ -61,17 +64,16 @@ class FlatGraphs:
         at_graphs = [name for name in names if store.targets[name].level == "graph"]
         at_nodes = [name for name in names if store.targets[name].level == "node"]
         stop = len(store) if stop is None else stop
-        node_offset = store.read("graphs/node_offset", start, stop + 1)
-        edge_offset = store.read("graphs/edge_offset", start, stop + 1)
-        graph, node, edge = (start, stop), node_offset[[0, -1]], edge_offset[[0, -1]]
+        offsets = (f"graphs/{rows}_offset" for rows in ("node", "edge"))
+        offset = np.stack([store.read(name, start, stop + 1) for name in offsets], axis=1)
+        graph, (node, edge) = (start, stop), offset[[0, -1]].T
         columns = [store.read(f"targets/{name}", *graph) for name in at_graphs]
         known = [store.read(f"features/{name}", *graph) for name in store.features]
+        sites = [store.read(f"nodes/{name}", *node) for name in ("position", "atomic_number")]
         ends = [_widened(store.read(f"edges/{end}", *edge)) for end in ("sender", "receiver")]
         return cls(
-            node_offset=torch.from_numpy(node_offset - node_offset[0]),
-            edge_offset=torch.from_numpy(edge_offset - edge_offset[0]),
-            atomic_number=torch.from_numpy(store.read("nodes/atomic_number", *node)),
-            position=torch.from_numpy(store.read("nodes/position", *node)),
+            offset=torch.from_numpy(offset - offset[0]),
+            sites=torch.from_numpy(join_sites(*sites)),
             ends=torch.from_numpy(np.stack(ends, axis=1)),
             symmetric=store.spec.symmetric,
             lattice=_lattice(store, graph, edge) if store.periodic else None,
@@ -83,17 +85,17 @@ class FlatGraphs:
         )
 
     def __len__(self) -> int:
-        return len(self.node_offset) - 1
+        return len(self.offset) - 1
 
     @property
     def atoms(self) -> Tensor:
         """Number of atoms of each graph, (graphs,)."""
-        return self.node_offset.diff()
+        return self.offset[:, 0].diff()
 
     @property
     def edges(self) -> Tensor:
         """Number of directed edges of each graph, (graphs,)."""
-        return self.edge_offset.diff() * (2 if self.symmetric else 1)
+        return self.offset[:, 1].diff() * (2 if self.symmetric else 1)
 
     def with_targets(self, names: Sequence[str]) -> FlatGraphs:
         """Return the same graphs with these targets alone."""
@@ -115,128 +117,73 @@ class FlatGraphs:
         ``targets``, ``cell`` (graphs, 3, 3) and ``edge_shift`` (edges, 3) where periodic, and
         ``features`` (graphs, features) where the dataset has any.
         """
-        rows = torch.as_tensor(rows, device=self.node_offset.device)
-        nodes = _Ranges.of(self.node_offset, rows)
-        edges = _Ranges.of(self.edge_offset, rows)
-        node, edge = nodes.flat(), edges.flat()
-        graphs = torch.arange(len(rows), device=rows.device)
-        first_node = nodes.ptr[:-1].repeat_interleave(edges.count, output_size=len(edge))
-        ends = _gather_pairs(self.ends, edge)  # (pairs, 2)
+        rows = torch.as_tensor(rows, device=self.offset.device)
+        nodes, edges = self._ranges(rows)
+        node, edge = nodes.rows(self.sites), edges.rows(self.ends)
+        sites = take_rows(self.sites, node)
         content: dict[str, Any] = {
-            "z": self.atomic_number.index_select(0, node).long(),
-            "pos": self.position.index_select(0, node),
-            "edge_index": _edge_index(ends, first_node, both=self.symmetric),
+            "z": sites[:, 3].long(),
+            "pos": sites[:, :3].contiguous(),
+            "edge_index": edge_index(
+                take_rows(self.ends, edge),
+                first_node=nodes.ptr.index_select(0, edges.graph),
+                both=self.symmetric,
+            ),
             "targets": self._targets(rows, node),
         }
         if self.lattice is not None:
             content |= self._periodic(self.lattice, rows, edge)
         if self.feature_names:
             content["features"] = self.features.index_select(0, rows)
-        content |= {
-            "batch": graphs.repeat_interleave(nodes.count, output_size=len(node)),
-            "ptr": nodes.ptr,
-            "symmetric": self.symmetric,
-        }
+        content |= {"batch": nodes.graph, "ptr": nodes.ptr, "symmetric": self.symmetric}
         batch = copy(_EMPTY_BATCH)  # making one anew costs a tenth of a millisecond
         for name, value in content.items():
             batch[name] = value
-        _make_separable(batch, nodes.ptr, edges.ptr * (2 if self.symmetric else 1))
+        make_separable(batch, nodes.ptr, edges.ptr * (2 if self.symmetric else 1))
         return batch
 
     def take(self, rows: Tensor) -> FlatGraphs:
         """Return some of the graphs, in the order of ``rows``."""
-        nodes, edges = _Ranges.of(self.node_offset, rows), _Ranges.of(self.edge_offset, rows)
-        node, edge = nodes.flat(), edges.flat()
+        nodes, edges = self._ranges(rows)
+        node, edge = nodes.rows(self.sites), edges.rows(self.ends)
         lattice = self.lattice
         return replace(
             self,
-            node_offset=nodes.ptr,
-            edge_offset=edges.ptr,
-            atomic_number=self.atomic_number[node],
-            position=self.position[node],
-            ends=_gather_pairs(self.ends, edge),
-            lattice=lattice and Lattice(lattice.cell[rows], lattice.shift[edge]),
+            offset=torch.stack([nodes.ptr, edges.ptr], dim=1),
+            sites=take_rows(self.sites, node),
+            ends=take_rows(self.ends, edge),
+            lattice=lattice and Lattice(lattice.cell[rows], take_rows(lattice.shift, edge)),
             graph_targets=self.graph_targets[rows],
-            node_targets={name: values[node] for name, values in self.node_targets.items()},
+            node_targets={n: take_rows(values, node) for n, values in self.node_targets.items()},
             features=self.features[rows],
         )
+
+    def _ranges(self, rows: Tensor) -> tuple[Ranges, Ranges]:
+        """Return where the nodes and the edges of some graphs lie."""
+        start = self.offset.index_select(0, rows)
+        count = self.offset.index_select(0, rows + 1) - start
+        nodes, edges = (Ranges.of(start[:, column], count[:, column]) for column in (0, 1))
+        return nodes, edges
 
     def _targets(self, rows: Tensor, node: Tensor) -> dict[str, Tensor]:
         columns = self.graph_targets.index_select(0, rows).unbind(1)
         targets = dict(zip(self.graph_target_names, columns, strict=True))
-        return targets | {n: values[node] for n, values in self.node_targets.items()}
+        return targets | {n: take_rows(values, node) for n, values in self.node_targets.items()}
 
     def _periodic(self, lattice: Lattice, rows: Tensor, edge: Tensor) -> dict[str, Tensor]:
-        shift = lattice.shift.index_select(0, edge)  # (pairs, 3)
+        shift = take_rows(lattice.shift, edge)  # (pairs, 3)
         if self.symmetric:
             shift = torch.stack([shift, -shift], dim=1).reshape(-1, 3)  # (edges, 3)
-        return {"cell": lattice.cell[rows], "edge_shift": shift.to(self.position.dtype)}
-
-
-@dataclass(frozen=True)
-class _Ranges:
-    """Ranges of rows, one for each graph of a batch."""
-
-    start: Tensor  # (batch,) in the flat array
-    count: Tensor  # (batch,)
-    ptr: Tensor  # (batch + 1,) in the batch
-
-    @classmethod
-    def of(cls, offset: Tensor, rows: Tensor) -> _Ranges:
-        start = offset[rows]
-        count = offset[rows + 1] - start
-        ptr = torch.zeros(len(rows) + 1, dtype=torch.int64, device=offset.device)
-        torch.cumsum(count, 0, out=ptr[1:])
-        return cls(start, count, ptr)
-
-    def flat(self) -> Tensor:
-        """Return the row numbers of all ranges, one after the other."""
-        total = int(self.ptr[-1])
-        jump = (self.start - self.ptr[:-1]).repeat_interleave(self.count, output_size=total)
-        return jump.add_(torch.arange(total, device=jump.device))
-
-
-def _gather_pairs(ends: Tensor, rows: Tensor) -> Tensor:
-    """Return ``ends[rows]``; a pair of small integers is gathered as one number."""
-    whole = _PAIR_AS_ONE.get(ends.dtype)
-    if whole is None or not len(ends):  # torch does not view an empty array as another type
-        return ends.index_select(0, rows)
-    return ends.view(whole).index_select(0, rows).view(ends.dtype)
-
-
-def _edge_index(ends: Tensor, first_node: Tensor, *, both: bool) -> Tensor:
-    """Return (2, edges) node numbers; with ``both``, the reverse of each edge stands next to it."""
-    directions = 2 if both else 1
-    edge_index = torch.empty((2, len(ends), directions), dtype=torch.int64, device=ends.device)
-    ends = ends.long()
-    for end in range(2):
-        torch.add(ends[:, end], first_node, out=edge_index[end, :, 0])
-    if both:
-        edge_index[0, :, 1] = edge_index[1, :, 0]
-        edge_index[1, :, 1] = edge_index[0, :, 0]
-    return edge_index.view(2, -1)
-
-
-def _make_separable(batch: Batch, node_ptr: Tensor, edge_ptr: Tensor) -> None:
-    """Tell PyG where each graph lies, for ``batch.to_data_list()`` and ``batch[i]``."""
-    graph_ptr = torch.arange(len(node_ptr))
-    graphs, zeros = len(node_ptr) - 1, torch.zeros(len(node_ptr) - 1, dtype=torch.int64)
-    slices: dict[str, Any] = {"z": node_ptr, "pos": node_ptr, "edge_index": edge_ptr}
-    if "cell" in batch:
-        slices |= {"cell": graph_ptr, "edge_shift": edge_ptr}
-    if "features" in batch:
-        slices["features"] = graph_ptr
-    increments: dict[str, Any] = dict.fromkeys(slices, zeros) | {"edge_index": node_ptr[:-1]}
-    per_graph = {n: len(values) == graphs for n, values in batch.targets.items()}
-    slices["targets"] = {n: graph_ptr if whole else node_ptr for n, whole in per_graph.items()}
-    increments["targets"] = dict.fromkeys(per_graph, zeros)
-    batch._num_graphs = graphs
-    batch._slice_dict = slices
-    batch._inc_dict = increments
+        return {"cell": lattice.cell[rows], "edge_shift": shift.to(self.sites.dtype)}
 
 
 def _widened(array: np.ndarray) -> np.ndarray:
     return array.astype(_WIDER.get(array.dtype, array.dtype))
+
+
+def join_sites(position: np.ndarray, atomic_number: np.ndarray) -> np.ndarray:
+    """Put positions (nodes, 3) and atomic numbers (nodes,) side by side, (nodes, 4)."""
+    return np.concatenate([position, atomic_number[:, None]], axis=1, dtype=np.float32)
 
 
 def _lattice(store: GraphStore, graph: tuple[int, int], edge: np.ndarray) -> Lattice:
@@ -270,10 +217,8 @@ def join_graphs(parts: Sequence[FlatGraphs]) -> FlatGraphs:
     lattices = [part.lattice for part in parts if part.lattice is not None]
     return replace(
         first,
-        node_offset=_joined_offsets([part.node_offset for part in parts]),
-        edge_offset=_joined_offsets([part.edge_offset for part in parts]),
-        atomic_number=torch.cat([part.atomic_number for part in parts]),
-        position=torch.cat([part.position for part in parts]),
+        offset=_joined_offsets([part.offset for part in parts]),
+        sites=torch.cat([part.sites for part in parts]),
         ends=torch.cat([part.ends for part in parts]),
         lattice=_joined_lattices(lattices) if lattices else None,
         graph_targets=torch.cat([part.graph_targets for part in parts]),
@@ -291,5 +236,5 @@ def _joined_lattices(lattices: Sequence[Lattice]) -> Lattice:
 
 
 def _joined_offsets(offsets: Sequence[Tensor]) -> Tensor:
-    counts = torch.cat([offset.diff() for offset in offsets])
-    return torch.cat([counts.new_zeros(1), counts.cumsum(0)])
+    counts = torch.cat([offset.diff(dim=0) for offset in offsets])
+    return torch.cat([counts.new_zeros(1, 2), counts.cumsum(0)])

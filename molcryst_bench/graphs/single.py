@@ -9,7 +9,7 @@ import torch
 from ase import Atoms
 from torch_geometric.data import Batch, Data
 
-from molcryst_bench.graphs.flat import FlatGraphs, Lattice
+from molcryst_bench.graphs.flat import FlatGraphs, Lattice, join_sites
 from molcryst_bench.graphs.neighbors import GraphSpec, find_edges
 
 
@@ -36,16 +36,20 @@ def build_batch(structures: Sequence[Atoms], spec: GraphSpec) -> Batch:
     """Return one batch with the adjacency lists of all structures."""
     edges = [find_edges(atoms, spec) for atoms in structures]
     periodic = any(atoms.pbc.any() for atoms in structures)
+    sizes = [(len(a), len(e.sender)) for a, e in zip(structures, edges, strict=True)]
     ends = [np.stack([e.sender, e.receiver], 1).astype(np.int64) for e in edges]
     lattice = Lattice(
         cell=torch.tensor(np.array([atoms.cell.array for atoms in structures])).float(),
         shift=torch.from_numpy(np.concatenate([e.shift for e in edges]).astype(np.int8)),
     )
     flat = FlatGraphs(
-        node_offset=_offsets([len(atoms) for atoms in structures]),
-        edge_offset=_offsets([len(e.sender) for e in edges]),
-        atomic_number=torch.from_numpy(np.concatenate([a.numbers for a in structures])),
-        position=torch.from_numpy(np.concatenate([a.positions for a in structures])).float(),
+        offset=torch.from_numpy(np.cumsum([(0, 0), *sizes], axis=0)),
+        sites=torch.from_numpy(
+            join_sites(
+                np.concatenate([atoms.positions for atoms in structures]),
+                np.concatenate([atoms.numbers for atoms in structures]),
+            )
+        ),
         ends=torch.from_numpy(np.concatenate(ends)),
         symmetric=spec.symmetric,
         lattice=lattice if periodic else None,
@@ -56,7 +60,3 @@ def build_batch(structures: Sequence[Atoms], spec: GraphSpec) -> Batch:
         feature_names=(),
     )
     return flat.select(range(len(structures)))
-
-
-def _offsets(counts: Sequence[int]) -> torch.Tensor:
-    return torch.tensor([0, *np.cumsum(counts)], dtype=torch.int64)

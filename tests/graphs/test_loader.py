@@ -3,6 +3,7 @@ from __future__ import annotations
 import pickle
 from itertools import pairwise
 
+import numpy as np
 import pytest
 import torch
 from torch_geometric.data import Batch, Data
@@ -24,6 +25,30 @@ def rows_of(store: GraphStore, loader: GraphLoader) -> list[int]:
     all_values = store.read("targets/r2").tolist()
     assert len(set(all_values)) == len(all_values)
     return [all_values.index(value) for batch in loader for value in batch.targets["r2"].tolist()]
+
+
+def plain(store: GraphStore, row: int) -> Data:
+    """Make one graph from the arrays of the store, pair by pair."""
+    first_node, end_node = store.read("graphs/node_offset")[row : row + 2]
+    first_pair, end_pair = store.read("graphs/edge_offset")[row : row + 2]
+    ends = (store.read(f"edges/{end}", first_pair, end_pair) for end in ("sender", "receiver"))
+    edges = [edge for i, j in zip(*ends, strict=True) for edge in ((i, j), (j, i))]
+    return Data(
+        z=torch.tensor(store.read("nodes/atomic_number", first_node, end_node), dtype=torch.int64),
+        pos=torch.from_numpy(store.read("nodes/position", first_node, end_node)),
+        edge_index=torch.tensor(np.array(edges, np.int64).reshape(-1, 2).T),
+    )
+
+
+@pytest.mark.parametrize("rows", [[0], [79], [3, 1, 79], [5, 5], list(range(80))])
+def test_a_batch_is_what_the_arrays_of_the_store_say(
+    tiny_store: GraphStore, rows: list[int]
+) -> None:
+    batch = tiny_store.graphs.select(rows)
+    expected = Batch.from_data_list([plain(tiny_store, row) for row in rows])
+    for name in ("z", "pos", "edge_index", "batch", "ptr"):
+        assert torch.equal(batch[name], expected[name]), name
+    assert batch.pos.is_contiguous()
 
 
 @pytest.mark.parametrize("rows", [[0], [3, 1, 79], [5, 5], list(range(80))])
