@@ -81,9 +81,9 @@ class MPNN(GradientModel):
 
     def forward(self, batch: Any) -> Output:
         """Predict the targets of every graph."""
-        padding = Padding.of(batch)
+        neighbors, padding = Neighbors.of(batch), Padding.of(batch)
         elements = self.embedding(batch.z)  # (nodes, width)
-        x = self.update(self.messages(elements, batch), padding)
+        x = self.update(self.messages(elements, neighbors), neighbors, padding)
         read = self.reader(self.projection(torch.cat([x, elements], dim=1)), padding)
         features = F.silu(self.hidden(read))  # (graphs, output width)
         prediction = self.head(features)
@@ -92,9 +92,9 @@ class MPNN(GradientModel):
             prediction, features = prediction * atoms, features * atoms
         return Output(prediction, x, features)
 
-    def update(self, x: Tensor, padding: Padding) -> Tensor:
+    def update(self, x: Tensor, neighbors: Neighbors, padding: Padding) -> Tensor:
         """Change the atoms' features (nodes, width) between messages and reading: here not."""
-        del padding
+        del neighbors, padding
         return x
 
     @classmethod
@@ -119,9 +119,8 @@ class MessagePassing(nn.Module):
         self.matrices = nn.Linear((edge_width + 1) * width, width, bias=False)
         self.cell = nn.GRUCell(width, width)
 
-    def forward(self, x: Tensor, batch: Any) -> Tensor:
+    def forward(self, x: Tensor, neighbors: Neighbors) -> Tensor:
         """Return the atoms' features (nodes, width) after all steps."""
-        neighbors = Neighbors.of(batch)
         blocks = NeighborBlocks.of(neighbors, len(x))
         weight = blocks.spread(neighbors.both(self._edge_weights(neighbors.distance)))
         weight = weight.transpose(1, 2)  # (blocks, edge width + 1, size)

@@ -8,6 +8,7 @@ from pydantic import Field, model_validator
 from torch import Tensor, nn
 
 from molcryst_bench.models.components.attention import EncoderLayer
+from molcryst_bench.models.components.neighbors import Neighbors
 from molcryst_bench.models.components.padding import Padding
 from molcryst_bench.models.mpnn import MPNN, MPNNHyperparameters
 
@@ -58,9 +59,9 @@ class MPNNTransformer(MPNN):
         )
         self.norm = nn.LayerNorm(width)
 
-    def update(self, x: Tensor, padding: Padding) -> Tensor:
+    def update(self, x: Tensor, neighbors: Neighbors, padding: Padding) -> Tensor:
         """Let the atoms of each graph attend to each other."""
         for layer in self.layers:
-            x = layer(x, padding)
+            x = layer(x, padding, forces=neighbors.distance.requires_grad)
         normed: Tensor = self.norm(x)
         return normed

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
+
 from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.nn.attention import SDPBackend, sdpa_kernel
@@ -21,9 +23,15 @@ class EncoderLayer(nn.Module):
         )
         self.feedforward_norm = nn.LayerNorm(width)
 
-    def forward(self, x: Tensor, padding: Padding) -> Tensor:
-        """Return features of the same shape (nodes, width)."""
-        x = x + self.attention(self.attention_norm(x), padding)
+    def forward(self, x: Tensor, padding: Padding, forces: bool) -> Tensor:
+        """Return features of the same shape (nodes, width).
+
+        Args:
+            x: features of all atoms.
+            padding: of the batch.
+            forces: whether derivatives by positions may be trained on.
+        """
+        x = x + self.attention(self.attention_norm(x), padding, forces)
         update: Tensor = self.feedforward(self.feedforward_norm(x))
         return x + update
 
@@ -37,12 +45,13 @@ class SelfAttention(nn.Module):
         self.into = nn.Linear(width, 3 * width)
         self.out = nn.Linear(width, width)
 
-    def forward(self, x: Tensor, padding: Padding) -> Tensor:
+    def forward(self, x: Tensor, padding: Padding, forces: bool) -> Tensor:
         """Return what each atom reads, (nodes, width)."""
         split = self.into(x).view(len(x), 3, self.heads, -1)  # (nodes, 3, heads, width / heads)
         query, key, value = padding.pad(split).permute(2, 0, 3, 1, 4)  # each (graphs, heads, ...)
         mask = padding.present[:, None, None, :]
-        with sdpa_kernel(SDPBackend.MATH):
+        # The kernels that never hold all weights at once lack second derivatives.
+        with sdpa_kernel(SDPBackend.MATH) if forces else nullcontext():
             read = F.scaled_dot_product_attention(query, key, value, attn_mask=mask)
         update: Tensor = self.out(padding.unpad(read.transpose(1, 2).flatten(2)))
         return update
