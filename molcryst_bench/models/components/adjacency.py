@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from molcryst_bench.models.components.neighbors import Neighbors
+from molcryst_bench.models.components.occurrence import occurrence
 from molcryst_bench.models.components.padding import Padding
 
 
@@ -42,7 +43,10 @@ class Adjacency(ABC):
 
     @abstractmethod
     def collect(self, messages: Tensor) -> Tensor:
-        """Sum messages, as ``combine`` returns them, at their receivers to (nodes, features)."""
+        """Sum messages, as ``combine`` returns them, at their receivers to (nodes, features).
+
+        The sum is in single precision at least: half precision is for products.
+        """
 
 
 class AdjacencyList(Adjacency):
@@ -71,7 +75,7 @@ class AdjacencyList(Adjacency):
 
     def collect(self, messages: Tensor) -> Tensor:
         """Scatter the messages of edges."""
-        return self._directed.collect(messages, self._nodes)
+        return self._directed.collect(messages.to(_for_sums(messages)), self._nodes)
 
 
 class AdjacencyMatrix(Adjacency):
@@ -92,7 +96,7 @@ class AdjacencyMatrix(Adjacency):
         graphs, atoms = self._padding.present.shape
         row = self._padding.row  # (nodes,) among graphs * atoms
         pair = row[directed.receiver] * atoms + row[directed.sender] % atoms  # (edges,)
-        image = _occurrence(pair)
+        image = occurrence(pair)
         images = int(image.max()) + 1 if len(image) else 1
         entry = pair * images + image  # (edges,) of the flat matrix
         shape = (graphs, atoms, atoms, images)
@@ -113,12 +117,9 @@ class AdjacencyMatrix(Adjacency):
 
     def collect(self, messages: Tensor) -> Tensor:
         """Sum over senders and images."""
-        return self._padding.unpad((messages * self.mask[..., None]).sum((2, 3)))
+        present = messages * self.mask[..., None]
+        return self._padding.unpad(present.sum((2, 3), dtype=_for_sums(messages)))
 
 
-def _occurrence(keys: Tensor) -> Tensor:
-    """Return how many equal keys stand before each one."""
-    ordered, order = keys.sort(stable=True)
-    first = torch.searchsorted(ordered, ordered)  # (keys,)
-    rank = torch.arange(len(keys), device=keys.device) - first
-    return torch.empty_like(rank).index_copy(0, order, rank)
+def _for_sums(values: Tensor) -> torch.dtype:
+    return torch.promote_types(values.dtype, torch.float32)

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from molcryst_bench.models.components.neighbors import Neighbors
+from molcryst_bench.models.components.occurrence import occurrence
 
 
 @dataclass(frozen=True)
@@ -56,7 +57,4 @@ def _slots(receiver: Tensor, nodes: int, size: int) -> Tensor:
     degree = receiver.new_zeros(nodes).index_add_(0, receiver, torch.ones_like(receiver))
     needed = (degree + size - 1) // size  # (nodes,) blocks
     first_slot = (needed.cumsum(0) - needed) * size
-    first_edge = degree.cumsum(0) - degree
-    order = receiver.argsort(stable=True)
-    rank = torch.arange(len(receiver), device=receiver.device) - first_edge[receiver[order]]
-    return torch.empty_like(order).index_copy_(0, order, first_slot[receiver[order]] + rank)
+    return first_slot[receiver] + occurrence(receiver)
