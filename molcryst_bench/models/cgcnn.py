@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
+from typing import Any, ClassVar
 
 import torch
 from pydantic import Field
@@ -66,7 +67,7 @@ class CGCNN(GradientModel):
     """
 
     Hyperparameters = CGCNNHyperparameters
-    Format: type[Adjacency] = AdjacencyList
+    Format: ClassVar[Callable[[Any], Adjacency]] = AdjacencyList
     elements: Tensor
 
     def __init__(self, hyperparameters: CGCNNHyperparameters) -> None:
@@ -93,8 +94,9 @@ class CGCNN(GradientModel):
         """
         x = self._atoms(batch)  # (nodes, width)
         if self.readout == "mean":
-            features = self.hidden(pool(x, batch, "mean"))  # (graphs, hidden_width)
-            return Output(self.head(features), x, features)
+            pooled = pool(x, batch, "mean")  # (graphs, width)
+            features = self.hidden(pooled)  # (graphs, hidden_width)
+            return Output(self.head(features).to(pooled.dtype), x, features)
         features = self.hidden(x)  # (nodes, hidden_width)
         prediction = pool(self.head(features), batch, "sum")
         return Output(prediction, features, pool(features, batch, "sum"))
@@ -115,10 +117,10 @@ class CGCNN(GradientModel):
 
     def _atoms(self, batch: Any) -> Tensor:
         """Return the features of the atoms after the last convolution, (nodes, width)."""
-        adjacency = self.Format(batch)
+        adjacency = type(self).Format(batch)
         radial = self.basis(adjacency.distance)  # (..., gaussians)
         envelope = self._envelope(adjacency)
-        x = self.embedding(self.elements).index_select(0, batch.z)  # (nodes, width)
+        x: Tensor = self.embedding(self.elements).index_select(0, batch.z)  # (nodes, width)
         for convolution in self.convolutions:
             x = convolution(x, adjacency, radial, envelope)
         return x
@@ -162,7 +164,7 @@ class Convolution(nn.Module):
         The product with a concatenation is the sum of the products with its parts.
         """
         parts = [self.width, self.width, radial.shape[-1]]
-        receiver, sender, edge = self.full.weight.split(parts, dim=1)
+        receiver, sender, edge = torch.split(self.full.weight, parts, dim=1)
         return adjacency.combine(
             F.linear(x, receiver, self.full.bias), F.linear(x, sender), F.linear(radial, edge)
         )
