@@ -10,11 +10,14 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.dtypes import StringDType
 
-SCHEMA_VERSION = 1
+from molcryst_bench.base.files import digest_of
+
+SCHEMA_VERSION = 2  # every shard is a file, also one of zeros; metadata have a digest
 _ID_SEPARATOR = b"\n"
 
 
@@ -49,6 +52,12 @@ def store_digest(array_digests: dict[str, str]) -> str:
     """Return the digest of a store from those of its arrays, in the order of their names."""
     lines = (f"{name} {array_digests[name]}\n" for name in sorted(array_digests))
     return hashlib.sha256("".join(lines).encode()).hexdigest()
+
+
+def metadata_digest(document: dict[str, Any]) -> str:
+    """Return the digest of a store's ``zarr.json``, but for the place that holds it."""
+    attributes = {k: v for k, v in document["attributes"].items() if k != "metadata_digest"}
+    return digest_of({**document, "attributes": attributes})
 
 
 def id_digest(ids: Iterable[str]) -> str:

@@ -15,6 +15,7 @@ from torch import Tensor
 from molcryst_bench.base.errors import SettingsError, StoreError, unknown_name
 from molcryst_bench.base.files import whole_file
 from molcryst_bench.graphs.layout import id_digest
+from molcryst_bench.graphs.split_folder import SplitFolder
 
 if TYPE_CHECKING:
     from molcryst_bench.graphs.store import GraphStore
@@ -84,24 +85,27 @@ def group_of(record: str) -> str:
 
 
 def load_split(path: Path) -> Split:
+    """Read a split from a file of this machine; errors are those of ``read_split``."""
+    return read_split(SplitFolder(str(path.parent)), path.stem)
+
+
+def read_split(folder: SplitFolder, name: str) -> Split:
     """Read a split.
 
     Raises:
         SettingsError: if there is no such split.
         StoreError: if the file is not one, or was changed since it was written.
     """
-    if not path.exists():
-        known = [other.stem for other in path.parent.glob("*.parquet")]
-        raise SettingsError(unknown_name("split", path.stem, known))
+    content, path = folder.read(name), folder.address(name)
     try:
-        table = pq.read_table(path)
+        table = pq.read_table(pa.BufferReader(content))
         ids, names = table["id"].to_numpy(), table["subset"].to_numpy()
         subset = np.array([_NAMES.index(name) for name in names], np.int8)
         subset[subset == len(SUBSETS)] = UNUSED
         metadata = {key.decode(): value.decode() for key, value in table.schema.metadata.items()}
     except (pa.ArrowException, OSError, KeyError, TypeError, ValueError, AttributeError) as error:
         raise StoreError(f"{path} is not a split: {error}") from error
-    split = Split(path.stem, ids.astype(str), subset, id_digest(ids.tolist()))
+    split = Split(name, ids.astype(str), subset, id_digest(ids.tolist()))
     if not _metadata(split).items() <= metadata.items():
         raise StoreError(f"{path} was changed since it was made: restore it from git")
     return split

@@ -2,26 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import zarr
-from numpy.dtypes import StringDType
 
 from molcryst_bench.base.errors import StoreError
-from molcryst_bench.graphs.layout import (
-    SCHEMA_VERSION,
-    ArraySpec,
-    array_digest,
-    id_digest,
-    row_blocks,
-    store_digest,
-)
+from molcryst_bench.graphs.layout import SCHEMA_VERSION, id_digest
 from molcryst_bench.graphs.neighbors import GraphSpec
+from molcryst_bench.graphs.shards import open_files, read_rows
+from molcryst_bench.graphs.split_folder import SplitFolder
 from molcryst_bench.sources.card import Feature, Target
 
 if TYPE_CHECKING:
@@ -32,16 +25,23 @@ if TYPE_CHECKING:
     from molcryst_bench.graphs.split import Split
     from molcryst_bench.graphs.stream import StreamLoader
 
-_BLOCK_BYTES = 32 << 20
+_ADVICE = (
+    "Delete it, then build it again with `molcryst data build` or get it again with `dvc pull`."
+)
 
 
-def open_store(path: str | Path) -> GraphStore:
+def open_store(path: str | Path, storage_options: Mapping[str, Any] | None = None) -> GraphStore:
     """Open a graph store at a local path or an fsspec URL.
 
+    Args:
+        path: such as ``datasets/qm9/store.zarr`` or ``s3://bucket/qm9/store.zarr``.
+        storage_options: for the file system of a URL, beside what its environment variables and
+            fsspec's configuration files say, such as ``{"endpoint_url": "https://..."}``.
+
     Raises:
-        StoreError: if there is none, or one of another schema version.
+        StoreError: if there is none, it cannot be reached, or it has another schema version.
     """
-    return GraphStore(path)
+    return GraphStore(path, storage_options)
 
 
 class GraphStore:
@@ -51,28 +51,36 @@ class GraphStore:
     targets in the units of ``store.targets``.
     """
 
-    def __init__(self, path: str | Path) -> None:
+    def __init__(self, path: str | Path, storage_options: Mapping[str, Any] | None = None) -> None:
         self.path = str(path)
-        self._group = _open_group(self.path)
-        self.attributes: dict[str, Any] = dict(self._group.attrs)
+        self.storage_options = dict(storage_options or {})
+        self.group = _open_group(self.path, self.storage_options)
+        self.attributes: dict[str, Any] = dict(self.group.attrs)
         version = self.attributes.get("schema_version")
         if version != SCHEMA_VERSION:
             message = f"{self.path} has schema version {version}, this is {SCHEMA_VERSION}"
             raise StoreError(f"{message}: build it again with `molcryst data build`")
+        try:
+            self._read_attributes()
+        except (KeyError, TypeError, ValueError) as error:
+            problem = f"{self.path}: zarr.json is damaged ({type(error).__name__}: {error})"
+            raise StoreError(f"{problem}. {_ADVICE}") from error
+
+    def _read_attributes(self) -> None:
         self.dataset: str = self.attributes["dataset"]
         self.digest: str = self.attributes["digest"]
+        self.array_digests: dict[str, str] = self.attributes["array_digests"]
         self.spec = GraphSpec(**self.attributes["graph"])
         self.targets = {
             name: Target(**target) for name, target in self.attributes["targets"].items()
         }
-
         self.features = {
             name: Feature(**feature)
             for name, feature in self.attributes.get("features", {}).items()
         }
 
     def __len__(self) -> int:
-        return self._array("graphs/id").shape[0]
+        return self.array("graphs/id").shape[0]
 
     def __repr__(self) -> str:
         return f"GraphStore({self.path!r}, {len(self):,} graphs, digest {self.digest[:12]})"
@@ -103,26 +111,45 @@ class GraphStore:
         return bool(self.read("graphs/pbc").any())
 
     @property
+    def splits(self) -> SplitFolder:
+        """The splits that lie beside the store."""
+        return SplitFolder.beside(self.path, self.storage_options)
+
+    @property
     def bytes_per_graph(self) -> int:
         """Mean size of a graph in memory, with all its targets."""
-        arrays = (array for group in self._group.group_values() for array in group.array_values())
+        arrays = (array for group in self.group.group_values() for array in group.array_values())
         return sum(array.nbytes for array in arrays) // max(len(self), 1)
 
     def read(self, name: str, start: int = 0, stop: int | None = None) -> np.ndarray:
         """Read rows ``start`` to ``stop`` of an array, all by default.
 
         Raises:
-            StoreError: if it is missing or a chunk of it is damaged.
+            StoreError: naming the first shard that is damaged or missing.
         """
-        with self._explained_damage(name):
-            return np.asarray(self._array(name)[start:stop])
+        array = self.array(name)
+        first, last, _ = slice(start, stop).indices(array.shape[0])
+        try:
+            return read_rows(array, first, last)
+        except StoreError as error:
+            raise StoreError(f"{self.path}/{error}. {_ADVICE}") from error
+
+    def array(self, name: str) -> zarr.Array[Any]:
+        """Return an array as Zarr has it.
+
+        Raises:
+            StoreError: if there is none of this name.
+        """
+        array = self.group.get(name)
+        if not isinstance(array, zarr.Array):
+            raise StoreError(f"{self.path} has no array {name}")
+        return array
 
     def split(self, name: str = "random") -> Split:
         """Return a split of the dataset, restricted to the records of this store."""
-        from molcryst_bench.graphs.split import load_split
+        from molcryst_bench.graphs.split import read_split
 
-        folder = Path(self.path).parent / "splits"
-        return load_split(folder / f"{name}.parquet").checked(self)
+        return read_split(self.splits, name).checked(self)
 
     def loader(
         self,
@@ -172,18 +199,20 @@ class GraphStore:
         graphs = self.graphs if targets is None else self.graphs.with_targets(targets)
         return GraphLoader(graphs, rows, batch_size, shuffle, seed, **common)
 
-    def verify(self) -> None:
-        """Recompute the digest from the stored values.
+    def verify(self, progress: Callable[[int, int], None] = lambda done, total: None) -> None:
+        """Check every file of the store, its values and its splits.
+
+        Args:
+            progress: told how many of how many arrays are done.
 
         Raises:
-            StoreError: naming the arrays that differ, or one that cannot be read.
+            StoreError: listing all that is damaged, and what to do about it.
         """
-        expected: dict[str, str] = self.attributes["array_digests"]
-        found = {name: self._digest_of(name) for name in expected}
-        wrong = [name for name in expected if found[name] != expected[name]]
-        if wrong or store_digest(found) != self.digest:
-            names = ", ".join(wrong) or "the list of digests"
-            raise StoreError(f"{self.path}: changed since it was built: {names}")
+        from molcryst_bench.graphs.verify import find_damage
+
+        if damage := find_damage(self, progress):
+            lines = "\n".join(f"  {each}" for each in damage)
+            raise StoreError(f"{self.path} is not what was built:\n{lines}\n{_ADVICE}")
 
     def population_digest(self) -> str:
         """Return the digest of the ids of the whole dataset of which this store may be a sample."""
@@ -194,32 +223,14 @@ class GraphStore:
         """Return the digest of the ids in this store."""
         return id_digest(self.ids.tolist())
 
-    def _digest_of(self, name: str) -> str:
-        with self._explained_damage(name):
-            array = self._array(name)
-            dtype = StringDType() if isinstance(array.dtype, StringDType) else array.dtype
-            spec = ArraySpec(name, dtype, array.shape)
-            rows = max(1, _BLOCK_BYTES // spec.row_bytes)
-            blocks = (np.asarray(array[block]) for block in row_blocks(array.shape[0], rows))
-            return array_digest(spec, blocks)
 
-    @contextmanager
-    def _explained_damage(self, name: str) -> Iterator[None]:
-        try:
-            yield
-        except (KeyError, ValueError, RuntimeError) as error:
-            raise StoreError(f"{self.path}: the array {name} is damaged: {error}") from error
-
-    def _array(self, name: str) -> zarr.Array[Any]:
-        array = self._group[name]
-        if not isinstance(array, zarr.Array):
-            raise KeyError(name)
-        return array
-
-
-def _open_group(path: str) -> zarr.Group:
+def _open_group(path: str, storage_options: Mapping[str, Any]) -> zarr.Group:
     try:
-        return zarr.open_group(path, mode="r", zarr_format=3, use_consolidated=True)
-    except (FileNotFoundError, ValueError, KeyError) as error:
-        message = f"{path} is not a graph store ({error}): make one with `molcryst data build`"
-        raise StoreError(message) from error
+        files = open_files(path, storage_options)
+        return zarr.open_group(files, mode="r", zarr_format=3, use_consolidated=True)
+    except ImportError as error:
+        raise StoreError(f"{path} cannot be read by what is installed: {error}") from error
+    except (OSError, ValueError, KeyError, TypeError, StoreError) as error:
+        reason = str(error) if isinstance(error, StoreError) else f"zarr.json: {error}"
+        advice = "make one with `molcryst data build`, or check its address and your access to it"
+        raise StoreError(f"{path} is not a graph store ({reason}): {advice}") from error

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -14,7 +15,8 @@ from numpy.dtypes import StringDType
 from zarr.codecs import BloscCodec, Crc32cCodec, ZstdCodec
 from zarr.errors import ZarrUserWarning
 
-from molcryst_bench.graphs.layout import ArraySpec, array_digest, store_digest
+from molcryst_bench.base.files import write_json
+from molcryst_bench.graphs.layout import ArraySpec, array_digest, metadata_digest, store_digest
 from molcryst_bench.sources.card import Card
 
 CHUNK_BYTES = 1 << 20
@@ -55,7 +57,15 @@ def write_store(
     with warnings.catch_warnings():  # consolidated metadata is not in the Zarr v3 standard yet
         warnings.simplefilter("ignore", ZarrUserWarning)
         zarr.consolidate_metadata(group.store)
+    _seal(path / "zarr.json")
     return digest
+
+
+def _seal(metadata: Path) -> None:
+    """Let the metadata tell their own digest: their bytes have no checksum, as those of chunks."""
+    document = json.loads(metadata.read_text(encoding="utf-8"))
+    document["attributes"]["metadata_digest"] = metadata_digest(document)
+    write_json(metadata, document)
 
 
 def _specs(counts: _Counts, card: Card) -> list[ArraySpec]:
@@ -101,8 +111,7 @@ def _written(
     """Write shard by shard; pass on what was written, so that it can be digested."""
     start = 0
     for block in _rechunked(blocks, (array.shards or array.chunks)[0]):
-        if _worth_writing(block, spec):
-            array[start : start + len(block)] = block
+        array[start : start + len(block)] = block
         start += len(block)
         yield block
 
@@ -121,11 +130,6 @@ def _rechunked(blocks: Iterator[np.ndarray], rows: int) -> Iterator[np.ndarray]:
         yield np.concatenate(waiting)
 
 
-def _worth_writing(block: np.ndarray, spec: ArraySpec) -> bool:
-    """Zeros are the fill value: molecules have neither cells nor shifts to store."""
-    return isinstance(spec.dtype, StringDType) or bool(block.any())
-
-
 def _create(group: zarr.Group, spec: ArraySpec, shard_bytes: int) -> zarr.Array[Any]:
     text = isinstance(spec.dtype, StringDType)
     chunk = max(1, CHUNK_BYTES // spec.row_bytes)
@@ -142,6 +146,7 @@ def _create(group: zarr.Group, spec: ArraySpec, shard_bytes: int) -> zarr.Array[
         shards=(shard, *spec.shape[1:]),
         compressors=[packer, Crc32cCodec()],
         fill_value="" if text else np.zeros((), spec.dtype)[()],
+        config={"write_empty_chunks": True},  # so that a shard that is missing is missed
     )
 
 

@@ -1,10 +1,6 @@
 from __future__ import annotations
 
-import contextlib
 import json
-import random
-import shutil
-from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import crystals
@@ -17,7 +13,6 @@ from handmade import Molecule
 
 from molcryst_bench.base.errors import StoreError
 from molcryst_bench.base.executors import InlineExecutor
-from molcryst_bench.graphs import writer
 from molcryst_bench.graphs.build import BuildRequest, DatasetSettings, build_store
 from molcryst_bench.graphs.neighbors import GraphSpec
 from molcryst_bench.graphs.single import build_graph
@@ -130,83 +125,12 @@ def test_a_store_knows_units_and_origin(tiny_store: GraphStore) -> None:
 # ------------------------------------------------------------------ damage
 
 
-@pytest.fixture
-def many_shards(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> Callable[[GraphSpec], GraphStore]:
-    monkeypatch.setattr(writer, "CHUNK_BYTES", 1024)
-    return lambda spec: build_crystals(tmp_path, spec)
-
-
-def shards_of(store: GraphStore) -> list[Path]:
-    return sorted(path for path in Path(store.path).rglob("c/**/*") if path.is_file())
-
-
-def test_a_flipped_byte_in_any_shard_is_found(
-    many_shards: Callable[[GraphSpec], GraphStore],
-) -> None:
-    store = many_shards(GraphSpec(cutoff=6.0))
-    store.verify()
-    generator = random.Random(0)
-    shards = shards_of(store)
-    assert len(shards) >= 10
-    for shard in shards * 4:
-        content = bytearray(shard.read_bytes())
-        position = generator.randrange(len(content))
-        content[position] ^= 1 << generator.randrange(8)
-        with restored(shard):
-            shard.write_bytes(content)
-            with pytest.raises(StoreError, match=store.path):
-                open_store(store.path).verify()
-    open_store(store.path).verify()
-
-
-@contextlib.contextmanager
-def restored(path: Path) -> Iterator[None]:
-    content = path.read_bytes()
-    try:
-        yield
-    finally:
-        path.write_bytes(content)
-
-
-def test_a_missing_or_truncated_shard_is_found(tiny_store: GraphStore) -> None:
-    for shard in shards_of(tiny_store):
-        array = shard.relative_to(tiny_store.path).parts[:2]
-        with restored(shard):
-            shard.write_bytes(shard.read_bytes()[:-7])
-            with pytest.raises(StoreError, match="/".join(array)):
-                open_store(tiny_store.path).verify()
-            shard.unlink()
-            with pytest.raises(StoreError, match="/".join(array)):
-                open_store(tiny_store.path).verify()
-
-
-@pytest.mark.parametrize(
-    "name", ["targets/homo", "nodes/position", "nodes/atomic_number", "edges/sender", "graphs/id"]
-)
-def test_a_value_changed_with_a_valid_checksum_is_found_and_its_array_named(
-    tiny_store: GraphStore, name: str
-) -> None:
-    array = zarr.open_group(tiny_store.path, mode="r+")[name]
-    array[0] = array[1] if name == "graphs/id" else array[0] + 1
-    with pytest.raises(StoreError, match=f"changed since it was built: {name}"):
-        open_store(tiny_store.path).verify()
-
-
-def test_a_digest_that_does_not_fit_its_arrays_is_found(tiny_store: GraphStore) -> None:
-    metadata = Path(tiny_store.path, "zarr.json")
-    metadata.write_text(metadata.read_text().replace(tiny_store.digest, "0" * 64))
-    with pytest.raises(StoreError, match="the list of digests"):
-        open_store(tiny_store.path).verify()
-
-
 def test_reading_a_damaged_array_names_it(tiny_store: GraphStore) -> None:
-    (shard,) = (path for path in shards_of(tiny_store) if "targets/homo" in str(path))
+    shard = Path(tiny_store.path, "targets/homo/c/0")
     content = bytearray(shard.read_bytes())
     content[len(content) // 2] ^= 0xFF
     shard.write_bytes(content)
-    with pytest.raises(StoreError, match="targets/homo is damaged"):
+    with pytest.raises(StoreError, match="targets/homo/c/0: is damaged"):
         open_store(tiny_store.path).read("targets/homo")
 
 
@@ -215,7 +139,7 @@ def test_a_missing_array_is_named(tiny_store: GraphStore) -> None:
         tiny_store.read("targets/band_gap")
 
 
-@pytest.mark.parametrize("version", [0, 2, "1", None])
+@pytest.mark.parametrize("version", [0, 1, 3, "2", None])
 def test_another_schema_version_is_refused_with_what_to_do(
     tiny_store: GraphStore, version: object
 ) -> None:
@@ -241,26 +165,3 @@ def test_what_is_not_a_store_is_refused_with_what_to_do(tmp_path: Path, kind: st
         (path / "zarr.json").write_text('{"zarr_format": 3')
     with pytest.raises(StoreError, match=r"store\.zarr.*molcryst data build"):
         open_store(path)
-
-
-def test_a_store_can_be_opened_by_address_and_moved(tiny_store: GraphStore, tmp_path: Path) -> None:
-    moved = tmp_path / "elsewhere.zarr"
-    shutil.move(tiny_store.path, moved)
-    for path in (moved, str(moved), f"file://{moved}"):
-        store = open_store(path)
-        store.verify()
-        assert store.digest == tiny_store.digest
-
-
-def test_a_store_on_a_remote_file_system_reads_the_same(tiny_store: GraphStore) -> None:
-    import fsspec
-
-    remote = fsspec.filesystem("memory")
-    remote.put(tiny_store.path, "/bucket/store.zarr", recursive=True)
-    try:
-        store = open_store("memory://bucket/store.zarr")
-        store.verify()
-        assert store.digest == tiny_store.digest
-        assert torch.equal(store[7].pos, tiny_store[7].pos)
-    finally:
-        remote.rm("/bucket", recursive=True)
