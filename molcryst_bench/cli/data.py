@@ -114,11 +114,12 @@ def split_command(dataset: str, source: str | None) -> None:
 @data.command("verify")
 @click.argument("dataset")
 def verify_command(dataset: str) -> None:
-    """Recompute the digest of the store of DATASET from its values."""
+    """Check every file of the store of DATASET, its values and its splits."""
     from molcryst_bench.graphs.store import open_store
 
     store = open_store(store_path(dataset))
-    store.verify()
+    with counted(f"Checking {dataset}") as progress:
+        store.verify(progress)
     click.echo(f"{shown(store_path(dataset))} holds what was built: digest {store.digest}")
 
 
