@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Self
-
-from pydantic import Field, model_validator
+from pydantic import Field, ValidationInfo, field_validator
 from torch import Tensor, nn
 
 from molcryst_bench.models.components.attention import EncoderLayer
@@ -18,14 +16,17 @@ class MPNNTransformerHyperparameters(MPNNHyperparameters):
 
     width: int = Field(default=64, gt=0, description="features of an atom; a multiple of heads")
     layers: int = Field(default=3, ge=0, description="transformer encoder layers")
-    heads: int = Field(default=8, gt=0, description="attention heads of each layer")
+    heads: int = Field(
+        default=8, gt=0, validate_default=True, description="attention heads of each layer"
+    )
     feedforward: int = Field(default=256, gt=0, description="hidden width of each layer")
 
-    @model_validator(mode="after")
-    def _heads_divide_width(self) -> Self:
-        if self.width % self.heads:
-            raise ValueError(f"width {self.width} is not a multiple of heads {self.heads}")
-        return self
+    @field_validator("heads")
+    @classmethod
+    def _divides_width(cls, heads: int, info: ValidationInfo) -> int:
+        if info.data.get("width", heads) % heads:
+            raise ValueError(f"the width, {info.data['width']}, is not a multiple of it")
+        return heads
 
 
 class MPNNTransformer(MPNN):
