@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, ClassVar
+from typing import Any
 
 import torch
 from pydantic import Field
@@ -67,7 +66,6 @@ class CGCNN(GradientModel):
     """
 
     Hyperparameters = CGCNNHyperparameters
-    Format: ClassVar[Callable[[Any], Adjacency]] = AdjacencyList
     elements: Tensor
 
     def __init__(self, hyperparameters: CGCNNHyperparameters) -> None:
@@ -101,6 +99,10 @@ class CGCNN(GradientModel):
         prediction = pool(self.head(features), batch, "sum")
         return Output(prediction, features, pool(features, batch, "sum"))
 
+    def adjacency(self, batch: Any) -> Adjacency:
+        """Return the edges of a batch in the form that the convolutions work on."""
+        return AdjacencyList(batch)
+
     @classmethod
     def hyperparameters_for(cls, extensive: bool, cutoff: float) -> dict[str, Any]:
         """Sum energies smoothly, and leave other targets to the published network.
@@ -117,7 +119,7 @@ class CGCNN(GradientModel):
 
     def _atoms(self, batch: Any) -> Tensor:
         """Return the features of the atoms after the last convolution, (nodes, width)."""
-        adjacency = type(self).Format(batch)
+        adjacency = self.adjacency(batch)
         radial = self.basis(adjacency.distance)  # (..., gaussians)
         envelope = self._envelope(adjacency)
         x: Tensor = self.embedding(self.elements).index_select(0, batch.z)  # (nodes, width)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from molcryst_bench.models.cgcnn import CGCNN
-from molcryst_bench.models.components.adjacency import AdjacencyMatrix
+from molcryst_bench.models.components.adjacency import Adjacency, AdjacencyMatrix
 
 
 class CGCNNMatrix(CGCNN):
@@ -13,4 +15,6 @@ class CGCNNMatrix(CGCNN):
     the number of atoms of the largest structure of a batch, not with the number of edges.
     """
 
-    Format = AdjacencyMatrix
+    def adjacency(self, batch: Any) -> Adjacency:
+        """Fill up the adjacency matrix of each graph to the largest of the batch."""
+        return AdjacencyMatrix(batch)

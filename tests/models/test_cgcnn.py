@@ -136,7 +136,7 @@ def test_training_equals_the_plain_formulation(name: str) -> None:
     plain = Plain(round(CUTOFF / STEP) + 1).double()
     plain.load_state_dict(convolution.state_dict())
     batch = batch_of(structures())
-    adjacency = ours.Format(batch)
+    adjacency = ours.adjacency(batch)
     vector = batch.pos[batch.edge_index[1]] - batch.pos[batch.edge_index[0]]
     graph = batch.batch[batch.edge_index[0]]
     vector = vector + torch.einsum("ek,ekl->el", batch.edge_shift, batch.cell[graph])
