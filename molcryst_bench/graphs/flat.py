@@ -13,14 +13,12 @@ from torch import Tensor
 from torch_geometric.data import Batch
 
 from molcryst_bench.base.errors import SettingsError, unknown_name
-from molcryst_bench.graphs.gather import Ranges, edge_index, take_rows
+from molcryst_bench.graphs.gather import Ranges, edge_index
 from molcryst_bench.graphs.separable import make_separable
 
 if TYPE_CHECKING:
     from molcryst_bench.graphs.store import GraphStore
 
-# Torch computes with few unsigned types; an index this small costs nothing to widen.
-_WIDER = {np.dtype(np.uint16): np.int32, np.dtype(np.uint32): np.int64}
 _EMPTY_BATCH = Batch()
 
 
@@ -29,7 +27,7 @@ class Lattice:
     """What periodic graphs have beside their atoms."""
 
     cell: Tensor  # (graphs, 3, 3) Å, rows are vectors
-    shift: Tensor  # (edges, 3) whole cells
+    shift: Tensor  # (edges, 3) int8 whole cells, or (edges, 6): also those of the reverse
 
 
 @dataclass(frozen=True)
@@ -70,11 +68,10 @@ class FlatGraphs:
         columns = [store.read(f"targets/{name}", *graph) for name in at_graphs]
         known = [store.read(f"features/{name}", *graph) for name in store.features]
         sites = [store.read(f"nodes/{name}", *node) for name in ("position", "atomic_number")]
-        ends = [_widened(store.read(f"edges/{end}", *edge)) for end in ("sender", "receiver")]
         return cls(
             offset=torch.from_numpy(offset - offset[0]),
             sites=torch.from_numpy(join_sites(*sites)),
-            ends=torch.from_numpy(np.stack(ends, axis=1)),
+            ends=torch.from_numpy(_ends(store, edge, np.diff(offset[:, 0]).max(initial=1))),
             symmetric=store.spec.symmetric,
             lattice=_lattice(store, graph, edge) if store.periodic else None,
             graph_targets=torch.from_numpy(_as_columns(columns, stop - start)),
@@ -119,20 +116,19 @@ class FlatGraphs:
         """
         rows = torch.as_tensor(rows, device=self.offset.device)
         nodes, edges = self._ranges(rows)
-        node, edge = nodes.rows(self.sites), edges.rows(self.ends)
-        sites = take_rows(self.sites, node)
+        sites = nodes.take(self.sites)
         content: dict[str, Any] = {
             "z": sites[:, 3].long(),
             "pos": sites[:, :3].contiguous(),
             "edge_index": edge_index(
-                take_rows(self.ends, edge),
+                edges.take(self.ends),
                 first_node=nodes.ptr.index_select(0, edges.graph),
                 both=self.symmetric,
             ),
-            "targets": self._targets(rows, node),
+            "targets": self._targets(rows, nodes),
         }
         if self.lattice is not None:
-            content |= self._periodic(self.lattice, rows, edge)
+            content |= self._periodic(self.lattice, rows, edges)
         if self.feature_names:
             content["features"] = self.features.index_select(0, rows)
         content |= {"batch": nodes.graph, "ptr": nodes.ptr, "symmetric": self.symmetric}
@@ -145,16 +141,15 @@ class FlatGraphs:
     def take(self, rows: Tensor) -> FlatGraphs:
         """Return some of the graphs, in the order of ``rows``."""
         nodes, edges = self._ranges(rows)
-        node, edge = nodes.rows(self.sites), edges.rows(self.ends)
         lattice = self.lattice
         return replace(
             self,
             offset=torch.stack([nodes.ptr, edges.ptr], dim=1),
-            sites=take_rows(self.sites, node),
-            ends=take_rows(self.ends, edge),
-            lattice=lattice and Lattice(lattice.cell[rows], take_rows(lattice.shift, edge)),
+            sites=nodes.take(self.sites),
+            ends=edges.take(self.ends),
+            lattice=lattice and Lattice(lattice.cell[rows], edges.take(lattice.shift)),
             graph_targets=self.graph_targets[rows],
-            node_targets={n: take_rows(values, node) for n, values in self.node_targets.items()},
+            node_targets={n: nodes.take(values) for n, values in self.node_targets.items()},
             features=self.features[rows],
         )
 
@@ -165,20 +160,20 @@ class FlatGraphs:
         nodes, edges = (Ranges.of(start[:, column], count[:, column]) for column in (0, 1))
         return nodes, edges
 
-    def _targets(self, rows: Tensor, node: Tensor) -> dict[str, Tensor]:
+    def _targets(self, rows: Tensor, nodes: Ranges) -> dict[str, Tensor]:
         columns = self.graph_targets.index_select(0, rows).unbind(1)
         targets = dict(zip(self.graph_target_names, columns, strict=True))
-        return targets | {n: take_rows(values, node) for n, values in self.node_targets.items()}
+        return targets | {n: nodes.take(values) for n, values in self.node_targets.items()}
 
-    def _periodic(self, lattice: Lattice, rows: Tensor, edge: Tensor) -> dict[str, Tensor]:
-        shift = take_rows(lattice.shift, edge)  # (pairs, 3)
-        if self.symmetric:
-            shift = torch.stack([shift, -shift], dim=1).reshape(-1, 3)  # (edges, 3)
+    def _periodic(self, lattice: Lattice, rows: Tensor, edges: Ranges) -> dict[str, Tensor]:
+        shift = edges.take(lattice.shift).view(-1, 3)  # (edges, 3)
         return {"cell": lattice.cell[rows], "edge_shift": shift.to(self.sites.dtype)}
 
 
-def _widened(array: np.ndarray) -> np.ndarray:
-    return array.astype(_WIDER.get(array.dtype, array.dtype))
+def _ends(store: GraphStore, edge: np.ndarray, largest: np.int64) -> np.ndarray:
+    """Return (edges, 2) in the smallest signed type: torch computes with few unsigned ones."""
+    ends = [store.read(f"edges/{end}", *edge) for end in ("sender", "receiver")]
+    return np.stack(ends, axis=1, dtype=np.min_scalar_type(-largest), casting="unsafe")
 
 
 def join_sites(position: np.ndarray, atomic_number: np.ndarray) -> np.ndarray:
@@ -188,7 +183,13 @@ def join_sites(position: np.ndarray, atomic_number: np.ndarray) -> np.ndarray:
 
 def _lattice(store: GraphStore, graph: tuple[int, int], edge: np.ndarray) -> Lattice:
     cell = torch.from_numpy(store.read("graphs/cell", *graph)).float()
-    return Lattice(cell, torch.from_numpy(store.read("edges/shift", *edge)))
+    shift = store.read("edges/shift", *edge)
+    return Lattice(cell, torch.from_numpy(join_shifts(shift) if store.spec.symmetric else shift))
+
+
+def join_shifts(shift: np.ndarray) -> np.ndarray:
+    """Put the shifts of edges (pairs, 3) and those of their reverses side by side, (pairs, 6)."""
+    return np.concatenate([shift, -shift], axis=1)
 
 
 def _as_columns(columns: list[np.ndarray], rows: int) -> np.ndarray:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import torch
 from torch import Tensor
@@ -11,6 +12,7 @@ from torch import Tensor
 _AS_ONE_NUMBER = {2: torch.int16, 4: torch.int32, 8: torch.int64, 16: torch.complex128}
 _LINE = 64  # bytes that a processor fetches at once
 _LINES_AHEAD = 4
+_LONG = 256  # rows; so long a range is copied faster as a whole than gathered row by row
 
 
 @dataclass(frozen=True)
@@ -28,11 +30,19 @@ class Ranges:
         torch.cumsum(count, 0, out=ptr[1:])
         return cls(start, ptr, torch.repeat_interleave(count, output_size=int(ptr[-1])))
 
-    def rows(self, array: Tensor) -> Tensor:
-        """Return the row numbers of all ranges, (rows,), and make ``array`` ready for them."""
-        _fetch_ahead(array, self.start)
+    @cached_property
+    def rows(self) -> Tensor:
+        """Row numbers of all ranges in the flat array, (rows,)."""
         jump = (self.start - self.ptr[:-1]).index_select(0, self.graph)
         return jump.add_(torch.arange(len(jump), device=jump.device))
+
+    def take(self, array: Tensor) -> Tensor:
+        """Return these rows of a flat array, (rows, ...)."""
+        if len(self.graph) > _LONG * len(self.start):
+            bounds = zip(self.start.tolist(), self.ptr.diff().tolist(), strict=True)
+            return torch.cat([array.narrow(0, start, count) for start, count in bounds])
+        _fetch_ahead(array, self.start)
+        return take_rows(array, self.rows)
 
 
 def _fetch_ahead(array: Tensor, start: Tensor) -> None:
@@ -42,7 +52,7 @@ def _fetch_ahead(array: Tensor, start: Tensor) -> None:
     look as far ahead as the next, and would wait for the memory again at each.
     """
     if array.device.type == "cpu" and len(array):
-        row_bytes = array.element_size() * array.shape[1]
+        row_bytes = array.element_size() * array[0].numel()
         steps = torch.arange(0, _LINES_AHEAD * _LINE, _LINE) // row_bytes
         near = (start[:, None] + steps).clamp_(max=len(array) - 1)  # (graphs, lines)
         take_rows(array, near.view(-1))

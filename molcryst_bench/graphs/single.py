@@ -9,7 +9,7 @@ import torch
 from ase import Atoms
 from torch_geometric.data import Batch, Data
 
-from molcryst_bench.graphs.flat import FlatGraphs, Lattice, join_sites
+from molcryst_bench.graphs.flat import FlatGraphs, Lattice, join_shifts, join_sites
 from molcryst_bench.graphs.neighbors import GraphSpec, find_edges
 
 
@@ -38,9 +38,10 @@ def build_batch(structures: Sequence[Atoms], spec: GraphSpec) -> Batch:
     periodic = any(atoms.pbc.any() for atoms in structures)
     sizes = [(len(a), len(e.sender)) for a, e in zip(structures, edges, strict=True)]
     ends = [np.stack([e.sender, e.receiver], 1).astype(np.int64) for e in edges]
+    shift = np.concatenate([e.shift for e in edges]).astype(np.int8)
     lattice = Lattice(
         cell=torch.tensor(np.array([atoms.cell.array for atoms in structures])).float(),
-        shift=torch.from_numpy(np.concatenate([e.shift for e in edges]).astype(np.int8)),
+        shift=torch.from_numpy(join_shifts(shift) if spec.symmetric else shift),
     )
     flat = FlatGraphs(
         offset=torch.from_numpy(np.cumsum([(0, 0), *sizes], axis=0)),

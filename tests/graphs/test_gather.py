@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
+from molcryst_bench.graphs import gather
 from molcryst_bench.graphs.gather import Ranges, edge_index, take_rows
 
 DTYPES = [torch.uint8, torch.int8, torch.int16, torch.int32, torch.int64, torch.float32]
@@ -25,14 +26,23 @@ def test_rows_are_those_of_plain_indexing(dtype: torch.dtype, row: tuple[int, ..
 def test_ranges_follow_each_other_in_a_batch() -> None:
     array = torch.arange(40).view(20, 2)
     ranges = Ranges.of(start=torch.tensor([18, 3, 5, 0]), count=torch.tensor([2, 1, 0, 3]))
-    assert ranges.rows(array).tolist() == [18, 19, 3, 0, 1, 2]
+    assert ranges.rows.tolist() == [18, 19, 3, 0, 1, 2]
+    assert ranges.take(array)[:, 0].tolist() == [36, 38, 6, 0, 2, 4]
     assert ranges.graph.tolist() == [0, 0, 1, 3, 3, 3]
     assert ranges.ptr.tolist() == [0, 2, 3, 3, 6]
 
 
 def test_no_range_may_reach_into_an_empty_array() -> None:
     ranges = Ranges.of(start=torch.tensor([0, 0]), count=torch.tensor([0, 0]))
-    assert ranges.rows(torch.empty(0, 2)).tolist() == []
+    assert ranges.take(torch.empty(0, 2)).tolist() == []
+
+
+def test_long_ranges_are_those_of_plain_indexing() -> None:
+    array, start = torch.arange(9000).view(3000, 3), torch.tensor([900, 2999, 3000, 0])
+    count = torch.tensor([2100, 1, 0, 1000])
+    ranges = Ranges.of(start, count)
+    assert torch.equal(ranges.take(array), array[ranges.rows])
+    assert len(ranges.rows) > 4 * gather._LONG, "the whole ranges are copied"
 
 
 def test_pairs_get_the_numbers_that_their_nodes_have_in_the_batch() -> None:
