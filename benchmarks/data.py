@@ -1,4 +1,4 @@
-"""The graphs that benchmarks work on: 20,000 molecules of QM9."""
+"""The graphs that benchmarks work on: molecules of QM9 and frameworks of CoRE MOF."""
 
 from __future__ import annotations
 
@@ -15,26 +15,40 @@ from molcryst_bench.sources.card import load_card
 from molcryst_bench.sources.registry import get_dataset, obtain
 
 MOLECULES = 20_000
-STORE = Path(__file__).parent / "store.zarr"
+FRAMEWORKS = 1_000  # some of which are unusable
+_HERE = Path(__file__).parent
 
 
 @cache
 def qm9_store() -> GraphStore:
-    """Build the store if it is not there yet."""
-    obtained = obtain(get_dataset("qm9"), dataset_folder("qm9") / "raw")
-    settings = DatasetSettings(sample=Sample(size=MOLECULES, seed=0))
-    request = BuildRequest(load_card("qm9"), obtained.source, obtained.paths, settings)
-    with local_executor(available_cores()) as executor:
-        build_store(request, STORE, executor)
-    return open_store(STORE)
+    """Return a store of molecules, built if it is not there yet."""
+    return _store("qm9", MOLECULES, _HERE / "store.zarr")
 
 
 @cache
-def qm9_data() -> list[Data]:
+def coremof_store() -> GraphStore:
+    """Return a store of frameworks, built if it is not there yet."""
+    return _store("coremof", FRAMEWORKS, _HERE / "coremof-store.zarr")
+
+
+@cache
+def as_data(store: GraphStore) -> list[Data]:
     """Return the same graphs as PyG's own objects, with both directions of each edge."""
-    store = qm9_store()
-    graphs = (store[row] for row in range(len(store)))
-    return [
-        Data(z=g.z, pos=g.pos, edge_index=g.edge_index.contiguous(), y=g.targets["homo"])
-        for g in graphs
-    ]
+    return [_plain(store, row) for row in range(len(store))]
+
+
+def _plain(store: GraphStore, row: int) -> Data:
+    graph = store[row]
+    content = {name: graph[name].contiguous() for name in ("z", "pos", "edge_index")}
+    if store.periodic:
+        content |= {"cell": graph.cell, "edge_shift": graph.edge_shift}
+    return Data(**content, **{name: graph.targets[name] for name in list(graph.targets)[:1]})
+
+
+def _store(dataset: str, records: int, path: Path) -> GraphStore:
+    obtained = obtain(get_dataset(dataset), dataset_folder(dataset) / "raw")
+    settings = DatasetSettings(sample=Sample(size=records, seed=0))
+    request = BuildRequest(load_card(dataset), obtained.source, obtained.paths, settings)
+    with local_executor(available_cores()) as executor:
+        build_store(request, path, executor, accept_quarantined=True)
+    return open_store(path)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from concurrent.futures import Executor
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -59,8 +61,9 @@ def fetch_command(dataset: str, workers: int | None, source: str | None) -> None
 
     A dataset that the project makes itself is made, as params.yaml says.
     """
-    for path in _obtain_alone(dataset, workers, source).paths.values():
-        click.echo(f"{shown(path)} is complete ({path.stat().st_size / 1e6:,.0f} MB)")
+    with _obtained(dataset, workers, source) as (obtained, _):
+        for path in obtained.paths.values():
+            click.echo(f"{shown(path)} is complete ({path.stat().st_size / 1e6:,.0f} MB)")
 
 
 @data.command("build")
@@ -97,18 +100,51 @@ def build_command(
             build_store(
                 request, path, executor, progress=progress, accept_quarantined=accept_quarantined
             )
-    if is_made(get_dataset(dataset)):  # how many records there are is a setting
-        _write_splits(dataset, obtained)
+        if is_made(get_dataset(dataset)):  # how many records there are is a setting
+            _write_splits(dataset, obtained, executor)
     store = open_store(path)
     click.echo(f"{shown(path)}: {len(store):,} graphs, digest {store.digest}")
 
 
 @data.command("split")
 @click.argument("dataset")
+@_workers_option
 @_source_option
-def split_command(dataset: str, source: str | None) -> None:
+def split_command(dataset: str, workers: int | None, source: str | None) -> None:
     """Draw the splits of DATASET again, as its card says, and write those that differ."""
-    _write_splits(dataset, _obtain_alone(dataset, None, source))
+    with _obtained(dataset, workers, source) as (obtained, executor):
+        _write_splits(dataset, obtained, executor)
+
+
+@data.command("audit")
+@click.argument("dataset")
+@click.option("--split", "splits", multiple=True, help="Which split; all of the card by default.")
+@click.option(
+    "--gap",
+    "gaps",
+    multiple=True,
+    type=click.IntRange(min=1),
+    help="Frames nearer than this are alike; by default 10, 100 and the gaps on the card.",
+)
+@_workers_option
+@_source_option
+def audit_command(
+    dataset: str,
+    splits: tuple[str, ...],
+    gaps: tuple[int, ...],
+    workers: int | None,
+    source: str | None,
+) -> None:
+    """Count the records of each subset of DATASET that have a like one in another subset.
+
+    It looks for equal geometries, and depending on what the records are for equal molecules,
+    stereoisomers and scaffolds, for frames that are close in time, or for similar frameworks. With
+    --split, which may be given more than once, it tells them for each group, such as a molecule.
+    """
+    with _obtained(dataset, workers, source) as (obtained, executor):
+        from molcryst_bench.cli.audit import run_audit
+
+        run_audit(dataset, splits, gaps, obtained, executor)
 
 
 @data.command("verify")
@@ -132,8 +168,11 @@ def show_command(dataset: str) -> None:
     show_dataset(dataset)
 
 
-def _obtain_alone(dataset: str, workers: int | None, source: str | None) -> Obtained:
-    """Obtain raw files without building anything from them."""
+@contextmanager
+def _obtained(
+    dataset: str, workers: int | None, source: str | None
+) -> Iterator[tuple[Obtained, Executor]]:
+    """Yield raw files and workers, to do something else with them than to build a store."""
     from molcryst_bench.base.executors import available_cores, local_executor
     from molcryst_bench.bench.params import load_dataset_settings
     from molcryst_bench.sources.registry import get_dataset, is_made
@@ -141,7 +180,7 @@ def _obtain_alone(dataset: str, workers: int | None, source: str | None) -> Obta
     made = is_made(get_dataset(dataset))  # nothing else depends on the settings
     generation = load_dataset_settings(dataset).generate if made else None
     with local_executor(workers or available_cores()) as executor:
-        return _obtain(dataset, source, generation, executor)
+        yield _obtain(dataset, source, generation, executor), executor
 
 
 def _obtain(
@@ -160,7 +199,7 @@ def _obtain(
         return obtain(dataset, raw, source, making)
 
 
-def _write_splits(dataset: str, obtained: Obtained) -> None:
+def _write_splits(dataset: str, obtained: Obtained, executor: Executor) -> None:
     """Draw the splits that the card tells and write those that differ from what is there."""
     from molcryst_bench.graphs.draw import draw_split
     from molcryst_bench.graphs.split import load_split, save_split
@@ -169,11 +208,29 @@ def _write_splits(dataset: str, obtained: Obtained) -> None:
 
     ids = [record.id for record in obtained.source.raw_records(obtained.paths)]
     published = published_splits(obtained)
+    families = _families(dataset, obtained, executor, len(ids))
     for name, recipe in load_card(dataset).splits.items():
-        split = draw_split(name, recipe, ids, published.get(name, {}))
+        split = draw_split(name, recipe, ids, published.get(name, {}), families.get(name, {}))
         path = dataset_folder(dataset) / "splits" / f"{name}.parquet"
         same = path.exists() and load_split(path).digest == split.digest
         if not same:
             save_split(split, path)
         word = "is as drawn" if same else "written"
         click.echo(f"{shown(path)} {word}: digest {split.digest}")
+
+
+def _families(
+    dataset: str, obtained: Obtained, executor: Executor, records: int
+) -> dict[str, dict[str, int]]:
+    """Return, for each split that keeps like records together, the family of each record."""
+    from molcryst_bench.sources.card import FamilySplit, load_card
+
+    splits = load_card(dataset).splits
+    recipes = {name: recipe for name, recipe in splits.items() if isinstance(recipe, FamilySplit)}
+    if not recipes:
+        return {}  # then nothing needs to be read but ids
+    from molcryst_bench.cli.audit import portray_all
+    from molcryst_bench.graphs.similarity.families import find_families
+
+    described = portray_all(dataset, obtained, executor, records)
+    return {name: find_families(described, recipe, name) for name, recipe in recipes.items()}

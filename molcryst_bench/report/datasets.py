@@ -12,6 +12,7 @@ import pyarrow.parquet as pq
 
 from molcryst_bench.base.errors import StoreError
 from molcryst_bench.base.project import dataset_folder, store_path
+from molcryst_bench.graphs.audit.findings import Audit, SplitAudit, load_audit
 from molcryst_bench.graphs.split import SUBSETS, Split, load_split
 from molcryst_bench.graphs.store import GraphStore, open_store
 from molcryst_bench.report.results import Cell
@@ -28,6 +29,7 @@ class SplitCounts:
     description: str
     whole: tuple[int, ...] | None  # of the dataset; None if the split's file is not there
     stored: tuple[int, ...] | None  # of the store; None if there is no store
+    audit: SplitAudit | None = None  # None if there was none of this very split
 
 
 @dataclass(frozen=True)
@@ -87,8 +89,10 @@ def describe_dataset(name: str, cells: Sequence[Cell]) -> DatasetFacts:
     card = load_card(name)
     store = _open(name)
     targets = sorted({cell.target for cell in cells})
+    audit = load_audit(dataset_folder(name))
     splits = tuple(
-        _count(name, split, recipe.description, store) for split, recipe in card.splits.items()
+        _count(name, split, recipe.description, store, audit)
+        for split, recipe in card.splits.items()
     )
     facts = None if store is None else _read(store, targets)
     return DatasetFacts(card, tuple(cells), facts, splits, _read_set_aside(name))
@@ -116,12 +120,16 @@ def _read(store: GraphStore, targets: Sequence[str]) -> StoreFacts:
     )
 
 
-def _count(dataset: str, name: str, text: str, store: GraphStore | None) -> SplitCounts:
+def _count(
+    dataset: str, name: str, text: str, store: GraphStore | None, audit: Audit
+) -> SplitCounts:
     path = dataset_folder(dataset) / "splits" / f"{name}.parquet"
     if not path.exists():
         return SplitCounts(name, text, None, None)
     stored = None if store is None else _sizes(store.split(name))
-    return SplitCounts(name, text, _sizes(load_split(path)), stored)
+    split, audited = load_split(path), audit.splits.get(name)
+    of_this = audited if audited and audited.digest == split.digest else None
+    return SplitCounts(name, text, _sizes(split), stored, of_this)
 
 
 def _sizes(split: Split) -> tuple[int, ...]:

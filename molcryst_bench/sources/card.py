@@ -97,8 +97,36 @@ class TimeBlockSplit(Settings):
     description: str
 
 
+class FamilySplit(Settings):
+    """Families of like records, each whole in one subset; a large one is for training."""
+
+    train: float = Field(gt=0, lt=1, description="part of the usable records for training")
+    valid: float = Field(gt=0, lt=1, description="part for validation; the rest is for the test")
+    seed: int = Field(description="of the order in which families are taken")
+    description: str
+
+
+class ScaffoldSplit(FamilySplit):
+    """Molecules by scaffold: rings and what links them."""
+
+    method: Literal["scaffold"]
+
+
+class ClusterSplit(FamilySplit):
+    """Frameworks by likeness, near-duplicates together."""
+
+    method: Literal["cluster"]
+    similarity: float = Field(
+        default=0.75,
+        gt=0.5,
+        le=1,
+        description="part of the atoms with equal surroundings that makes two frameworks similar",
+    )
+
+
 SplitRecipe = Annotated[
-    RandomSplit | PublishedSplit | TimeBlockSplit, Field(discriminator="method")
+    RandomSplit | PublishedSplit | TimeBlockSplit | ScaffoldSplit | ClusterSplit,
+    Field(discriminator="method"),
 ]
 
 

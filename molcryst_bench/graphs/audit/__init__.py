@@ -1,0 +1,1 @@
+"""Leaks between the subsets of a split: what the audit found, and how it finds it."""

@@ -1,0 +1,1 @@
+"""What makes two structures alike: equal geometry, equal molecules, similar frameworks."""
