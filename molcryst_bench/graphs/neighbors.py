@@ -15,6 +15,7 @@ from molcryst_bench.sources.record import BadRecordError
 FARTHEST = 10_000.0  # Å from the origin
 _MOST_CELLS = 100  # within the cut-off, in any direction
 _SAME_DISTANCE = 1e-4  # Å; float32 positions in a large cell say little about smaller ones
+_FIRST_LOOK = 0.6  # of the cut-off: a fifth of the volume, and mostly enough for a few neighbours
 
 
 class GraphSpec(Settings):
@@ -63,10 +64,12 @@ def find_edges(atoms: Atoms, spec: GraphSpec) -> Edges:
     _check(atoms, spec.cutoff)
     if spec.symmetric:
         return _sorted(_one_of_each_pair(_all_edges(atoms, spec.cutoff)))
-    edges = _all_edges(atoms, spec.cutoff)
-    if atoms.pbc.all():
-        _check_enough(edges, len(atoms), spec)
-    return _sorted(_nearest(edges, spec.max_neighbors or 0))
+    near = _all_edges(atoms, _FIRST_LOOK * spec.cutoff)
+    if not _has_all_nearest(near, len(atoms), spec.max_neighbors or 0):
+        near = _all_edges(atoms, spec.cutoff)
+        if atoms.pbc.all():
+            _check_enough(near, len(atoms), spec)
+    return _sorted(_nearest(near, spec.max_neighbors or 0))
 
 
 def _check(atoms: Atoms, cutoff: float) -> None:
@@ -107,6 +110,18 @@ def _one_of_each_pair(edges: Edges) -> Edges:
     first = np.array([9, 3, 1])  # the sign of the first non-zero component decides
     positive = np.sign(shift) @ first > 0
     return _take(edges, (sender < receiver) | ((sender == receiver) & positive))
+
+
+def _has_all_nearest(edges: Edges, atoms: int, count: int) -> bool:
+    """Tell whether edges farther away could not be among the ``count`` nearest of any atom.
+
+    Those of the last distance around an atom may go on beyond: they do not count.
+    """
+    shell = _shells(edges)
+    last = np.zeros(atoms, np.int64)
+    np.maximum.at(last, edges.receiver, shell)
+    inner = edges.receiver[shell < last[edges.receiver]]
+    return bool((np.bincount(inner, minlength=atoms) >= count).all())
 
 
 def _nearest(edges: Edges, count: int) -> Edges:

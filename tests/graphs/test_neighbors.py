@@ -13,6 +13,7 @@ from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 from scipy.spatial.transform import Rotation
 
+from molcryst_bench.graphs import neighbors
 from molcryst_bench.graphs.neighbors import FARTHEST, Edges, GraphSpec, find_edges
 from molcryst_bench.sources.record import BadRecordError
 
@@ -98,6 +99,19 @@ def test_a_nearest_list_has_the_nearest_senders_of_each_atom(
     case: tuple[Atoms, float], count: int
 ) -> None:
     check_nearest(*case, count)
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_the_nearest_of_a_lattice_do_not_depend_on_how_far_one_looks(seed: int) -> None:
+    """On a grid many distances are equal, and one look ends between equals or just before them."""
+    rng = np.random.default_rng(seed)
+    atoms = bulk("Cu", "sc", a=2.0).repeat(rng.integers(1, 4, 3))
+    atoms = atoms[rng.random(len(atoms)) < 0.8] or atoms
+    for cutoff, count in ((6.001, 5), (6.001, 18), (10 / 3 * 2, 7), (8.0, 12), (8.0, 33)):
+        everything = neighbors._all_edges(atoms, cutoff)
+        expected = neighbors._sorted(neighbors._nearest(everything, count))
+        found = find_edges(atoms, GraphSpec(cutoff=cutoff, max_neighbors=count))
+        assert keys_of(found) == keys_of(expected)
 
 
 @pytest.mark.slow
