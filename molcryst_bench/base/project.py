@@ -31,6 +31,11 @@ def store_path(name: str) -> Path:
     return dataset_folder(name) / "store.zarr"
 
 
+def splits_folder(name: str) -> Path:
+    """Return where the splits of a dataset lie."""
+    return dataset_folder(name) / "splits"
+
+
 def leaderboard_folder() -> Path:
     """Return ``leaderboard``: results, tables and site."""
     return project_root() / "leaderboard"

@@ -13,6 +13,7 @@ from molcryst_bench.bench.params import Params
 from molcryst_bench.graphs.store import GraphStore, open_store
 from molcryst_bench.models.interface import ClosedFormModel
 from molcryst_bench.models.registry import get_model_class
+from molcryst_bench.sources.card import Target
 from molcryst_bench.training.fit import complete_hyperparameters
 from molcryst_bench.training.settings import TrainingSettings
 from molcryst_bench.training.task import Task, load_task
@@ -41,7 +42,6 @@ class CellPlan:
     task: Task
     profile: str
     store: Path
-    split: str
     hyperparameters: dict[str, Any]
     training: TrainingSettings
     threads: int
@@ -64,7 +64,7 @@ def plan_cells(params: Params) -> list[CellPlan]:
 
 def _plan_task(params: Params, task: Task) -> list[CellPlan]:
     store = open_store(store_path(task.dataset))
-    split_digest = store.split(params.bench.split).digest
+    split_digest = store.split(task.split).digest
     return [
         _plan(params, task, Cell(task.name, model, seed), store, split_digest)
         for model in params.models
@@ -79,10 +79,10 @@ def _plan(params: Params, task: Task, cell: Cell, store: GraphStore, split_diges
     model = get_model_class(cell.model)
     code = code_digest(model.__module__, *_FITTING)
     decisive = {
-        "target": task.definition.model_dump(exclude={"raw", "description"}),
+        "target": [_decisive(target) for target in (task.definition, task.forces_definition)],
         "cell": cell._asdict(),
         "store": store.digest,
-        "split": [params.bench.split, split_digest],
+        "split": [task.split, split_digest],
         "code": code,
         "hyperparameters": hyperparameters,
         # A closed-form baseline does not read the training settings.
@@ -93,7 +93,6 @@ def _plan(params: Params, task: Task, cell: Cell, store: GraphStore, split_diges
         task=task,
         profile=params.profile,
         store=Path(store.path),
-        split=params.bench.split,
         hyperparameters=hyperparameters,
         training=training,
         threads=params.executor.threads,
@@ -102,3 +101,8 @@ def _plan(params: Params, task: Task, cell: Cell, store: GraphStore, split_diges
         code_digest=code,
         key=digest_of(decisive),
     )
+
+
+def _decisive(target: Target | None) -> dict[str, Any] | None:
+    """Return what of a target's definition decides numbers."""
+    return None if target is None else target.model_dump(exclude={"raw", "description"})

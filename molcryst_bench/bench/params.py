@@ -30,9 +30,10 @@ class ModelSettings(Settings):
 class BenchSettings(Settings):
     """Which cells there are: every model on every task with every seed."""
 
-    tasks: list[str] = Field(min_length=1)
+    tasks: list[str] = Field(
+        min_length=1, description="such as qm9/homo, or qm9/homo@scaffold for another split"
+    )
     seeds: list[int] = Field(min_length=1)
-    split: str = "random"
 
 
 class ExecutorSettings(Settings):
@@ -128,7 +129,7 @@ def single_cell(
         hyperparameters={**before.hyperparameters, **hyperparameters},
         training={**before.training, **training},
     )
-    bench = BenchSettings(tasks=[task], seeds=[seed], split=params.bench.split)
+    bench = BenchSettings(tasks=[task], seeds=[seed])
     narrowed = params.model_copy(update={"bench": bench, "models": {model: changed}})
     _check_names(narrowed, PARAMS)
     return narrowed

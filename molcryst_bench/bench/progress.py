@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import csv
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from molcryst_bench.base.files import partial_of
 from molcryst_bench.bench.cell import CellPlan
-from molcryst_bench.training.engine import Epoch
+from molcryst_bench.training.history import Epoch
 
 HISTORY = "history.csv"
+_CHECKPOINT = ".ckpt"
 
 
 def history_writer(path: Path) -> Callable[[Epoch], None]:
@@ -37,9 +39,28 @@ def epochs_so_far(plan: CellPlan, results: Path) -> list[Epoch] | None:
 
 
 def sweep(plan: CellPlan, results: Path) -> None:
-    """Remove what a killed run of a cell has left."""
+    """Remove what a killed run of a cell has left, but for the checkpoint of this very plan."""
     shutil.rmtree(partial_of(results / plan.cell.name), ignore_errors=True)
+    own = checkpoint_path(plan, results)
+    for path in own.parent.glob(f".{plan.cell.seed}.*{_CHECKPOINT}"):
+        if path != own:
+            path.unlink()
+
+
+def checkpoint_path(plan: CellPlan, results: Path) -> Path:
+    """Return where a cell keeps its checkpoint, which is good for its key alone."""
+    folder = results / plan.cell.name
+    return folder.with_name(f".{folder.name}.{plan.key[:16]}{_CHECKPOINT}")
+
+
+@contextmanager
+def kept(plan: CellPlan, results: Path) -> Iterator[Path]:
+    """Yield the path of a cell's checkpoint, which goes when the block succeeds."""
+    path = checkpoint_path(plan, results)
+    yield path
+    path.unlink(missing_ok=True)
 
 
 def _epoch(row: dict[str, str]) -> Epoch:
-    return Epoch(int(row["epoch"]), *(float(row[name]) for name in Epoch._fields[1:]))
+    values = {name: float(text) for name, text in row.items() if text and name != "epoch"}
+    return Epoch(epoch=int(row["epoch"]), **values)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from pathlib import Path
+from types import NoneType
+from typing import Any, get_args
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -31,6 +33,10 @@ class CellResult(Settings):
     mae: float
     rmse: float
     r2: float
+    forces_unit: str | None = None  # of the errors of the forces, where they are learnt
+    forces_mae: float | None = None  # over components
+    forces_rmse: float | None = None
+    forces_cosine: float | None = None  # mean over atoms
     valid_mae: float
     n_train: int
     n_valid: int
@@ -54,6 +60,14 @@ class CellResult(Settings):
     finished: str  # ISO 8601, UTC
     folder: str  # relative to the leaderboard folder
 
+    @property
+    def errors_in_words(self) -> str:
+        """The mean absolute errors with their units."""
+        error = f"{self.mae:.4g} {self.error_unit}"
+        if self.forces_mae is None:
+            return error
+        return f"{error}, {self.forces_mae:.4g} {self.forces_unit}"
+
 
 def read_result(folder: Path) -> CellResult | None:
     """Return the result in the folder of a cell, or nothing where there is none to trust."""
@@ -69,26 +83,28 @@ def write_result(folder: Path, result: CellResult) -> None:
 
 
 def write_results(path: Path, results: Sequence[CellResult]) -> None:
-    """Write ``results.parquet``, a row for each cell, sorted by task, model and seed."""
-    rows = sorted(results, key=lambda row: (row.task, row.model, row.seed))
+    """Write ``results.parquet``, a row for each cell, sorted by task, split, model and seed."""
+    rows = sorted(results, key=lambda row: (row.task, row.split, row.model, row.seed))
     types = {str: pa.string(), int: pa.int64(), float: pa.float64()}
-    schema = pa.schema(
-        [
-            (name, types[field.annotation])
-            for name, field in CellResult.model_fields.items()
-            if field.annotation in types
-        ]
-    )
+    fields = CellResult.model_fields.items()
+    schema = pa.schema([(name, types[_plain_type(field.annotation)]) for name, field in fields])
     with whole_file(path) as partial:
         table = pa.Table.from_pylist([row.model_dump() for row in rows], schema=schema)
         pq.write_table(table, partial)
+
+
+def _plain_type(annotation: Any) -> type:
+    """Return the type of a column; one that may be missing is null where it is."""
+    plain: type = next((kind for kind in get_args(annotation) if kind is not NoneType), annotation)
+    return plain
 
 
 def write_metrics(path: Path, results: Sequence[CellResult]) -> None:
     """Write the mean errors over seeds as JSON, for ``dvc metrics``."""
     groups: dict[str, dict[str, list[CellResult]]] = {}
     for row in results:
-        groups.setdefault(row.task, {}).setdefault(row.model, []).append(row)
+        name = row.folder.removeprefix(f"{RESULTS}/").rsplit("/", 2)[0]  # with the split
+        groups.setdefault(name, {}).setdefault(row.model, []).append(row)
     write_json(
         path,
         {
@@ -98,10 +114,20 @@ def write_metrics(path: Path, results: Sequence[CellResult]) -> None:
     )
 
 
-def _mean_errors(rows: Sequence[CellResult]) -> dict[str, float]:
-    unit = rows[0].error_unit
-    return {
-        f"mae_{unit}": sum(row.mae for row in rows) / len(rows),
-        f"rmse_{unit}": sum(row.rmse for row in rows) / len(rows),
-        "r2": sum(row.r2 for row in rows) / len(rows),
+def metrics_of(result: CellResult) -> dict[str, float]:
+    """Return the errors of a cell by name, with their units."""
+    unit, forces_unit = result.error_unit, result.forces_unit
+    errors = {
+        f"mae_{unit}": result.mae,
+        f"rmse_{unit}": result.rmse,
+        "r2": result.r2,
+        f"forces_mae_{forces_unit}": result.forces_mae,
+        f"forces_rmse_{forces_unit}": result.forces_rmse,
+        "forces_cosine": result.forces_cosine,
     }
+    return {name: error for name, error in errors.items() if error is not None}
+
+
+def _mean_errors(rows: Sequence[CellResult]) -> dict[str, float]:
+    errors = [metrics_of(row) for row in rows]
+    return {name: sum(each[name] for each in errors) / len(rows) for name in errors[0]}

@@ -34,8 +34,7 @@ def status_of_all(plans: Sequence[CellPlan], leaderboard: Path) -> list[CellStat
 
 def _status(plan: CellPlan, results: Path, ledger: Ledger, at_work: bool) -> CellStatus:
     if result := finished_result(plan, results):
-        detail = f"{result.mae:.4g} {result.error_unit}"
-        return CellStatus(plan, "done", detail, result.train_seconds)
+        return CellStatus(plan, "done", result.errors_in_words, result.train_seconds)
     if at_work and (epochs := epochs_so_far(plan, results)) is not None:
         total = f" of {plan.training.epochs}" if plan.trains else ""
         return CellStatus(plan, "running", f"epoch {len(epochs)}{total}", 0.0)

@@ -10,33 +10,40 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
+from typing import Any
 
-import pyarrow as pa
-import pyarrow.parquet as pq
 import torch
 
 from molcryst_bench.base.files import checksum_of, whole_folder, write_json
 from molcryst_bench.bench.cell import CellPlan
-from molcryst_bench.bench.progress import HISTORY, history_writer
-from molcryst_bench.bench.result import CellResult, write_result
+from molcryst_bench.bench.predictions import PREDICTIONS, write_predictions
+from molcryst_bench.bench.progress import HISTORY, history_writer, kept
+from molcryst_bench.bench.result import CellResult, metrics_of, write_result
 from molcryst_bench.graphs.store import GraphStore, open_store
 from molcryst_bench.training.checkpoint import WEIGHTS, ModelCard, save_model
 from molcryst_bench.training.data import TaskData
-from molcryst_bench.training.engine import Epoch
 from molcryst_bench.training.evaluate import Predictions, evaluate
 from molcryst_bench.training.fit import Fitted, fit
+from molcryst_bench.training.history import Epoch
+from molcryst_bench.training.resume import CHECKPOINT_SECONDS
+from molcryst_bench.training.task import Task
 
-PREDICTIONS, METRICS = "predictions.parquet", "metrics.json"
+METRICS = "metrics.json"
 
 
 def run_cell(
-    plan: CellPlan, results: Path, on_epoch: Callable[[Epoch], None] = lambda epoch: None
+    plan: CellPlan,
+    results: Path,
+    on_epoch: Callable[[Epoch], None] = lambda epoch: None,
+    checkpoint_seconds: float = CHECKPOINT_SECONDS,
 ) -> CellResult:
-    """Train, evaluate and write one cell; its folder appears when everything is in it."""
+    """Train, evaluate and write one cell; its folder appears when everything is in it.
+
+    A run that was killed goes on from its last checkpoint.
+    """
     torch.set_num_threads(plan.threads)
-    data = TaskData.load(plan.task, _store(plan.store), plan.split)
-    folder = results / plan.cell.name
-    with whole_folder(folder) as partial:
+    data = TaskData.load(plan.task, _store(plan.store))
+    with whole_folder(results / plan.cell.name) as partial, kept(plan, results) as checkpoint:
         write_epoch = history_writer(partial / HISTORY)
 
         def each_epoch(epoch: Epoch) -> None:
@@ -50,12 +57,14 @@ def run_cell(
             plan.training,
             plan.cell.seed,
             on_epoch=each_epoch,
+            checkpoint=checkpoint,
+            checkpoint_seconds=checkpoint_seconds,
         )
         test = evaluate(fitted.regressor, data, "test")
         save_model(partial, fitted.regressor, _card(plan, data))
-        _write_predictions(partial / PREDICTIONS, test, data)
+        write_predictions(partial / PREDICTIONS, test, plan.task)
         result = _result(plan, data, fitted, test, partial)
-        write_json(partial / METRICS, {**test.errors._asdict(), "unit": result.error_unit})
+        write_json(partial / METRICS, metrics_of(result))
         write_result(partial, result)
     return result
 
@@ -76,16 +85,10 @@ def _card(plan: CellPlan, data: TaskData) -> ModelCard:
         elements=data.elements(),
         seed=plan.cell.seed,
         training=plan.training,
-        split=plan.split,
+        split=plan.task.split,
         store_digest=plan.store_digest,
         split_digest=plan.split_digest,
     )
-
-
-def _write_predictions(path: Path, test: Predictions, data: TaskData) -> None:
-    columns = {"id": test.ids.tolist(), "target": test.target, "prediction": test.prediction}
-    unit = {b"unit": data.task.definition.unit.encode()}
-    pq.write_table(pa.table(columns).replace_schema_metadata(unit), path)
 
 
 def _result(
@@ -93,11 +96,14 @@ def _result(
 ) -> CellResult:
     fitted_numbers = fitted.regressor.model.state_dict().values()  # of baselines, too
     return CellResult(
-        **plan.cell._asdict(),
+        task=plan.task.base_name,
+        model=plan.cell.model,
+        seed=plan.cell.seed,
         **test.errors._asdict(),
+        **_force_errors(test, data.task),
         dataset=data.task.dataset,
         target=data.task.target,
-        split=plan.split,
+        split=plan.task.split,
         profile=plan.profile,
         unit=data.task.definition.unit,
         error_unit=data.task.definition.error_unit,
@@ -124,6 +130,13 @@ def _result(
         finished=datetime.now(UTC).isoformat(timespec="seconds"),
         folder=f"results/{plan.cell.name}",
     )
+
+
+def _force_errors(test: Predictions, task: Task) -> dict[str, Any]:
+    if test.forces is None or task.forces_definition is None:
+        return {}
+    errors = {f"forces_{name}": value for name, value in test.forces.errors._asdict().items()}
+    return errors | {"forces_unit": task.forces_definition.error_unit}
 
 
 def _peak_memory_mb() -> float:

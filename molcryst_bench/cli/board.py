@@ -15,6 +15,7 @@ from molcryst_bench.bench.progress import epochs_so_far
 from molcryst_bench.bench.result import RESULTS, CellResult
 from molcryst_bench.bench.status import CellStatus
 from molcryst_bench.cli.console import console
+from molcryst_bench.training.history import Epoch
 
 _COLORS = {"done": "green", "running": "cyan", "failed": "red", "stale": "yellow", "queued": "dim"}
 
@@ -71,7 +72,7 @@ class Board:
         for plan in self.plans:
             epochs = epochs_so_far(plan, self.results)
             if epochs is not None and plan.trains:
-                self._move(plan, len(epochs), _error(plan, epochs[-1].valid_mae) if epochs else "")
+                self._move(plan, len(epochs), valid_error(plan, epochs[-1]) if epochs else "")
 
     def ended(self, plan: CellPlan, result: CellResult | None, reason: str) -> None:
         """Print the error of a cell, or why there is none."""
@@ -83,7 +84,7 @@ class Board:
         if result is None:
             console.print(f"{name}: failed: {reason}", style="red", highlight=False, markup=False)
         else:
-            error = f"test error {result.mae:.4g} {result.error_unit}"
+            error = f"test error {result.errors_in_words}"
             console.print(f"{name}: {error} in {result.train_seconds:.0f} s", highlight=False)
 
     def _move(self, plan: CellPlan, epoch: int, word: str) -> None:
@@ -117,5 +118,9 @@ def _time_left(statuses: Sequence[CellStatus], workers: int) -> str:
     return f", about {total / workers / 60:.0f} minutes left with {workers} workers"
 
 
-def _error(plan: CellPlan, valid_mae: float) -> str:
-    return f"validation error {valid_mae:.4g} {plan.task.definition.error_unit}"
+def valid_error(plan: CellPlan, epoch: Epoch) -> str:
+    """Tell the validation error of an epoch in the unit of its task."""
+    task = plan.task
+    definition = task.forces_definition or task.definition
+    what = "validation error of forces" if task.forces else "validation error"
+    return f"{what} {epoch.valid_error:.4g} {definition.error_unit}"

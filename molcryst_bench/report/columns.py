@@ -48,6 +48,11 @@ def columns_of(
 
         return column(key, header, text, lambda entry: value(entry).mean)
 
+    forces_unit = entries[0].cells[0].forces_unit
+    of_forces = (
+        summary("forces_mae", f"Force MAE ({forces_unit})", lambda e: e.forces_mae, error_decimals),
+        summary("forces_cosine", "Force cosine", lambda e: e.forces_cosine, r2_decimals),
+    )
     return (
         count("rank", "Rank", lambda entry: entry.rank),
         column("model", "Model", lambda entry: entry.model, lambda entry: entry.model),
@@ -60,6 +65,7 @@ def columns_of(
         ),
         summary("rmse", f"RMSE ({unit})", lambda entry: entry.rmse, error_decimals),
         summary("r2", "R²", lambda entry: entry.r2, r2_decimals),
+        *(of_forces if forces_unit else ()),
         count("n_test", "Test items", lambda entry: entry.cells[0].n_test),
         count("n_train", "Training items", lambda entry: entry.cells[0].n_train),
         count("seeds", "Seeds", lambda entry: len(entry.cells)),

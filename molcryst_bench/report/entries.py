@@ -43,6 +43,16 @@ class Entry:
         return min(self.cells, key=lambda cell: (finite_first(cell.valid_mae), cell.seed))
 
     @property
+    def forces_mae(self) -> Summary:
+        """Mean absolute error of the components of the forces; no number where there are none."""
+        return Summary.over([_number_or_nan(cell.forces_mae) for cell in self.cells])
+
+    @property
+    def forces_cosine(self) -> Summary:
+        """Mean cosine between predicted and true forces; no number where there are none."""
+        return Summary.over([_number_or_nan(cell.forces_cosine) for cell in self.cells])
+
+    @property
     def train_seconds(self) -> float:
         """Mean training time of a seed."""
         return float(np.mean([cell.train_seconds for cell in self.cells]))
@@ -51,6 +61,10 @@ class Entry:
     def graphs_per_second(self) -> float:
         """Mean throughput of inference on the test set."""
         return float(np.mean([cell.graphs_per_second for cell in self.cells]))
+
+
+def _number_or_nan(value: float | None) -> float:
+    return math.nan if value is None else value
 
 
 def finite_first(value: float) -> float:

@@ -83,10 +83,12 @@ def read_results(leaderboard: Path) -> list[Cell]:
     if not path.exists():
         raise RunError(f"{path} does not exist: run `molcryst bench run` first")
     table = _read_parquet(path)
-    if missing := [name for name in Cell.model_fields if name not in table.column_names]:
+    there = set(table.column_names)
+    fields = Cell.model_fields.items()
+    if missing := [name for name, field in fields if field.is_required() and name not in there]:
         message = f"{path} lacks the columns {', '.join(missing)}: another version wrote it. "
         raise RunError(message + "Run `molcryst bench run` again")
-    rows = table.select(list(Cell.model_fields)).to_pylist()
+    rows = table.select([name for name, _ in fields if name in there]).to_pylist()
     if not rows:
         raise RunError(f"{path} holds no finished cell: run `molcryst bench run` first")
     cells = [Cell.parse(row, f"{path}, row {number}") for number, row in enumerate(rows)]

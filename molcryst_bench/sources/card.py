@@ -55,6 +55,16 @@ class Feature(Settings):
     raw: RawTarget | None = None
 
 
+class ForceField(Settings):
+    """Which targets are an energy surface with its gradient, to be learnt as one task."""
+
+    energy: str = Field(description="target of each graph")
+    forces: str = Field(description="target of each atom: minus the gradient of the energy")
+    groups: list[str] = Field(
+        default=[], description="one task for each, such as a molecule of many; else one for all"
+    )
+
+
 class Folder(Settings):
     """Where a dataset of one's own lies: structure files and a table of labels.
 
@@ -147,6 +157,7 @@ class Card(Settings):
         description="part of the sum of two covalent radii; nearer atoms cannot be right",
     )
     targets: dict[str, Target]
+    force_field: ForceField | None = Field(default=None, description="of energies with forces")
     features: dict[str, Feature] = Field(default={}, description="known, not predicted")
     splits: dict[str, SplitRecipe] = Field(description="name of each split, and how it was drawn")
     folder: Folder | None = Field(default=None, description="of a dataset without an importer")

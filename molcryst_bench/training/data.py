@@ -29,20 +29,20 @@ class TaskData:
     graphs: FlatGraphs
 
     @classmethod
-    def load(cls, task: Task, store: GraphStore, split: str) -> TaskData:
+    def load(cls, task: Task, store: GraphStore) -> TaskData:
         """Read what a task needs from a store.
 
         Raises:
             RunError: if a subset of the split has no graph with this target in this store.
         """
-        graphs = store.graphs.with_targets([task.target])
+        graphs = store.graphs.with_targets([task.target, *filter(None, [task.forces])])
         labelled = graphs.graph_targets[:, 0].isfinite().numpy()  # (graphs,)
-        loaded = store.split(split)
+        loaded = store.split(task.split)
+        loaded = loaded.of_group(task.group) if task.group else loaded
         used = replace(loaded, subset=np.where(labelled, loaded.subset, UNUSED))
         for subset in SUBSETS:
             if not len(used.rows(subset)):
-                message = f"the split '{split}' has no {subset} records in {store.path}"
-                raise RunError(f"{message}: choose a larger sample in params.yaml")
+                raise RunError(_nothing_to(subset, loaded, task, store))
         return cls(task, store, used, graphs)
 
     def batches(self, subset: str) -> GraphLoader:
@@ -59,6 +59,10 @@ class TaskData:
         """Return the targets of a subset in the order of the store, (graphs,) float64."""
         return self.graphs.graph_targets[self.split.rows(subset), 0]
 
+    def forces(self, subset: str) -> Tensor:
+        """Return the forces on all atoms of a subset in the same order, (nodes, 3) float64."""
+        return self.graphs.take(self.split.rows(subset)).node_targets[self.task.forces]
+
     def ids(self, subset: str) -> np.ndarray:
         """Return the ids of a subset in the order of the store."""
         ids: np.ndarray = self.store.ids[self.split.rows(subset).numpy()]
@@ -68,3 +72,12 @@ class TaskData:
         """Return the atomic numbers that occur in the training subset."""
         present = torch.stack([element_counts(b).sum(0) > 0 for b in self.batches("train")])
         return torch.nonzero(present.any(0)).flatten().tolist()
+
+
+def _nothing_to(subset: str, split: Split, task: Task, store: GraphStore) -> str:
+    """Say why a subset is empty: its records are not in the store, or not labelled."""
+    if len(split.rows(subset)):
+        problem = f"no {subset} record of the split '{split.name}' has a label '{task.target}'"
+        return f"{problem} in {store.path}: build it from a source with labels, see its card"
+    problem = f"the split '{split.name}' has no {subset} records in {store.path}"
+    return f"{problem}: choose a larger sample in params.yaml"

@@ -9,8 +9,18 @@ import numpy as np
 import torch
 
 from molcryst_bench.training.data import TaskData
-from molcryst_bench.training.metrics import Errors, errors_of
+from molcryst_bench.training.metrics import Errors, ForceErrors, errors_of, force_errors_of
 from molcryst_bench.training.regressor import Regressor, predict_all
+
+
+@dataclass(frozen=True)
+class Forces:
+    """Targets and predictions of the forces on all atoms of a subset, in the target's unit."""
+
+    target: np.ndarray  # (nodes, 3) float64
+    prediction: np.ndarray  # (nodes, 3) float64
+    atoms: np.ndarray  # (items,) number of atoms of each item
+    errors: ForceErrors
 
 
 @dataclass(frozen=True)
@@ -22,6 +32,7 @@ class Predictions:
     prediction: np.ndarray  # (items,) float64
     errors: Errors
     seconds: float  # that predicting took
+    forces: Forces | None = None
 
 
 def evaluate(
@@ -29,8 +40,19 @@ def evaluate(
 ) -> Predictions:
     """Predict all graphs of a subset and compare with their targets."""
     start = time.perf_counter()
-    prediction = predict_all(regressor, data.batches(subset), torch.device(device)).numpy()
+    with_forces = data.task.forces_definition is not None
+    found = predict_all(regressor, data.batches(subset), torch.device(device), with_forces)
     seconds = time.perf_counter() - start
-    target = data.targets(subset).numpy()
+    target, prediction = data.targets(subset).numpy(), found.values.numpy()
     errors = errors_of(prediction, target, data.task.definition)
-    return Predictions(data.ids(subset), target, prediction, errors, seconds)
+    forces = _compare_forces(data, subset, found.forces.numpy())
+    return Predictions(data.ids(subset), target, prediction, errors, seconds, forces)
+
+
+def _compare_forces(data: TaskData, subset: str, prediction: np.ndarray) -> Forces | None:
+    definition = data.task.forces_definition
+    if definition is None:
+        return None
+    target = data.forces(subset).numpy()
+    atoms = data.graphs.atoms[data.split.rows(subset)].numpy()
+    return Forces(target, prediction, atoms, force_errors_of(prediction, target, definition))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -13,9 +14,11 @@ from molcryst_bench.graphs.neighbors import GraphSpec
 from molcryst_bench.models.interface import ClosedFormModel, Model
 from molcryst_bench.models.registry import create_model, get_model_class
 from molcryst_bench.training.data import TaskData
-from molcryst_bench.training.engine import Epoch, train
+from molcryst_bench.training.engine import train
 from molcryst_bench.training.evaluate import evaluate
+from molcryst_bench.training.history import Epoch
 from molcryst_bench.training.regressor import Regressor
+from molcryst_bench.training.resume import CHECKPOINT_SECONDS
 from molcryst_bench.training.settings import TrainingSettings
 from molcryst_bench.training.task import Task
 
@@ -31,7 +34,7 @@ class Fitted:
     @property
     def best(self) -> Epoch:
         """The epoch whose weights were kept."""
-        return min(self.history, key=lambda epoch: epoch.valid_mae)
+        return min(self.history, key=lambda epoch: epoch.valid_error)
 
 
 def fit(
@@ -41,6 +44,8 @@ def fit(
     settings: TrainingSettings,
     seed: int,
     on_epoch: Callable[[Epoch], None] = lambda epoch: None,
+    checkpoint: Path | None = None,
+    checkpoint_seconds: float = CHECKPOINT_SECONDS,
 ) -> Fitted:
     """Train a model on a task; equal arguments give equal weights.
 
@@ -51,6 +56,9 @@ def fit(
         settings: of the training.
         seed: of the initial weights and of the order of the training set.
         on_epoch: called after each epoch.
+        checkpoint: where to keep one; if there is one already, training goes on from it and ends
+            with the same weights as without the break.
+        checkpoint_seconds: between two of them.
     """
     start = time.perf_counter()
     with torch.random.fork_rng(devices=range(torch.cuda.device_count())):
@@ -61,7 +69,9 @@ def fit(
             on_epoch(history[0])
         else:
             _fit_scaler(regressor, data, use_references=data.task.definition.extensive)
-            history = train(regressor, data, settings, seed, on_epoch)
+            history = train(
+                regressor, data, settings, seed, on_epoch, checkpoint, checkpoint_seconds
+            )
     return Fitted(regressor.to("cpu"), history, time.perf_counter() - start)
 
 
@@ -87,7 +97,8 @@ def _new_model(data: TaskData, name: str, given: Mapping[str, Any]) -> Model:
 
 
 def _fit_scaler(regressor: Regressor, data: TaskData, use_references: bool) -> None:
-    regressor.scaler.fit(data.batches("train"), data.targets("train"), use_references)
+    forces = data.forces("train") if use_references and data.task.forces else None
+    regressor.scaler.fit(data.batches("train"), data.targets("train"), use_references, forces)
 
 
 def _fit_closed_form(regressor: Regressor, model: ClosedFormModel, data: TaskData) -> Epoch:

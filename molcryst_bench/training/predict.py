@@ -44,7 +44,7 @@ class Predictor:
         """
         self._warn_of_unknown_elements(structures)
         batches = self._batches(structures, batch_size)
-        return predict_all(self.regressor, batches, self.device).numpy()
+        return predict_all(self.regressor, batches, self.device).values.numpy()
 
     def _batches(self, structures: Sequence[Atoms], size: int) -> Iterator[Any]:
         for start in range(0, len(structures), size):

@@ -18,8 +18,10 @@ class Scaler(nn.Module):
 
     For an intensive target :math:`m` is the mean over the training set. For an extensive one
     :math:`m = 0` and :math:`r` are references per element, the least-squares fit of the target on
-    the numbers of atoms. :math:`s` is the standard deviation of what remains. Everything is in
-    float64 and in the unit of the target: total energies lose what matters in float32.
+    the numbers of atoms. :math:`s` is the standard deviation of what remains, or, where forces are
+    learnt with energies, the root mean square of the components of the forces, which are by far
+    the more numbers. Everything is in float64 and in the unit of the target: total energies lose
+    what matters in float32.
     """
 
     mean: Tensor
@@ -32,13 +34,20 @@ class Scaler(nn.Module):
         self.register_buffer("scale", torch.ones((), dtype=torch.float64))
         self.register_buffer("references", torch.zeros(ELEMENTS, dtype=torch.float64))
 
-    def fit(self, batches: Iterable[Any], targets: Tensor, use_references: bool) -> None:
+    def fit(
+        self,
+        batches: Iterable[Any],
+        targets: Tensor,
+        use_references: bool,
+        forces: Tensor | None = None,
+    ) -> None:
         """Set mean, references and scale.
 
         Args:
             batches: of all training graphs, in order.
             targets: (graphs,) values in the same order.
             use_references: whether the target grows with the number of atoms.
+            forces: (nodes, 3) minus the gradient of the targets, if it is learnt, too.
         """
         targets = targets.double()
         if use_references:
@@ -50,7 +59,7 @@ class Scaler(nn.Module):
         else:
             self.mean.copy_(targets.mean())
             remainder = targets - self.mean
-        self.scale.copy_(_spread(remainder))
+        self.scale.copy_(_spread(remainder) if forces is None else _size(forces.double()))
 
     def normalise(self, targets: Tensor, batch: Any) -> Tensor:
         """Return targets (graphs,) as the model should predict them."""
@@ -62,6 +71,12 @@ class Scaler(nn.Module):
 
     def _baseline(self, batch: Any) -> Tensor:
         return element_counts(batch) @ self.references + self.mean
+
+
+def _size(values: Tensor) -> Tensor:
+    """Return the root mean square; values that are all zero are left unscaled."""
+    size = values.square().mean().sqrt()
+    return torch.where(size > _NO_SPREAD, size, torch.ones_like(size))
 
 
 def _spread(values: Tensor) -> Tensor:

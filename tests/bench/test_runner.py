@@ -78,7 +78,7 @@ def test_the_results_are_those_of_the_predictions_on_disk(project: Path) -> None
         assert abs(error).mean() * 1000 == pytest.approx(result.mae, rel=1e-12)
         assert (result.unit, result.error_unit) == ("eV", "meV")
         assert len(table) == result.n_test == 15
-        assert json.loads((folder / "metrics.json").read_text())["mae"] == result.mae
+        assert json.loads((folder / "metrics.json").read_text())["mae_meV"] == result.mae
         assert mb.load_predictor(folder).card.store_digest == result.store_digest
 
 

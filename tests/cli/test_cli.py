@@ -212,7 +212,7 @@ def test_train_then_predict(
     write_params(project)
     code, text = call("train", "qm9/homo", "schnet", "--set", "epochs=1", "--set", "width=4")
     assert code == 0, text
-    assert "meV (MAE) over 15 structures; model in runs/qm9/homo/schnet/0" in text
+    assert " meV over 15 structures; model in runs/qm9/homo/schnet/0" in text
     write(tmp_path / "two.xyz", [molecule("CH4"), molecule("H2O")])
     write(tmp_path / "one.extxyz", molecule("CH3OH"))
     files = [str(tmp_path / name) for name in ("two.xyz", "one.extxyz")]

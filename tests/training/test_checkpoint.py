@@ -33,7 +33,7 @@ def saved(request: pytest.FixtureRequest, tiny_store: GraphStore, tmp_path: Path
 
 
 def train_and_save(name: str, store: GraphStore, folder: Path) -> Predictions:
-    data = TaskData.load(load_task("qm9/homo"), store, "random")
+    data = TaskData.load(load_task("qm9/homo"), store)
     settings = TrainingSettings(epochs=2, batch_size=16)
     fitted = fit(data, name, SMALL if name == "schnet" else {}, settings, seed=0)
     card = ModelCard(
@@ -61,7 +61,7 @@ def test_predictions_from_structures_equal_those_from_the_store(
     saved: Path, tiny_store: GraphStore, molecules: list[Molecule]
 ) -> None:
     structures = {molecule.id: as_atoms(molecule) for molecule in molecules}
-    data = TaskData.load(load_task("qm9/homo"), tiny_store, "random")
+    data = TaskData.load(load_task("qm9/homo"), tiny_store)
     predictor = mb.load_predictor(saved)
     assert predictor.unit == "eV"
     for batch_size in (1, 4, 100):
