@@ -55,7 +55,7 @@ def _schnet(width: int, interactions: int) -> Row:
         _epoch(theirs, reference, batches),
         limit=lambda rate: (
             f"{100 * rate * work / peak:.0f} % of a matrix product's {peak:.0f} Gflop/s; "
-            "exponentials and memory traffic of the filters hold the rest"
+            "products of small matrices, exponentials and gathering neighbours hold the rest"
         ),
     )
 

@@ -10,6 +10,8 @@ from torch import Tensor, nn
 from molcryst_bench.base.settings import Settings
 from molcryst_bench.models.components.activations import shifted_softplus
 from molcryst_bench.models.components.composition import ELEMENTS
+from molcryst_bench.models.components.filters import filtered_sum
+from molcryst_bench.models.components.linear import Linear
 from molcryst_bench.models.components.neighbors import Neighbors
 from molcryst_bench.models.components.pooling import Readout, pool
 from molcryst_bench.models.components.radial import GaussianBasis, cosine_cutoff
@@ -57,8 +59,8 @@ class SchNet(GradientModel):
             Interaction(width, hyperparameters.gaussians)
             for _ in range(hyperparameters.interactions)
         )
-        self.atomwise = _linear(width, max(width // 2, 1))
-        self.head = _linear(max(width // 2, 1), hyperparameters.targets)
+        self.atomwise = Linear(width, max(width // 2, 1))
+        self.head = Linear(max(width // 2, 1), hyperparameters.targets)
 
     def forward(self, batch: Any) -> Output:
         """Predict the targets of every graph."""
@@ -83,23 +85,15 @@ class Interaction(nn.Module):
 
     def __init__(self, width: int, gaussians: int) -> None:
         super().__init__()
-        self.filter_in = _linear(gaussians, width)
-        self.filter_out = _linear(width, width)
-        self.into = _linear(width, width, bias=False)
-        self.out = _linear(width, width)
-        self.mix = _linear(width, width)
+        self.filter_in = Linear(gaussians, width)
+        self.filter_out = Linear(width, width)
+        self.into = Linear(width, width, bias=False)
+        self.out = Linear(width, width)
+        self.mix = Linear(width, width)
 
     def forward(self, x: Tensor, neighbors: Neighbors, radial: Tensor, envelope: Tensor) -> Tensor:
         """Return the update (nodes, width) of the atoms' features."""
-        weight = self.filter_out(shifted_softplus(self.filter_in(radial)))  # (edges, width)
-        x = neighbors.convolve(self.into(x), weight * envelope[:, None])
+        into, out = self.filter_in, self.filter_out
+        x = filtered_sum(self.into(x), neighbors, radial, envelope, into, out)
         update: Tensor = self.mix(shifted_softplus(self.out(x)))
         return update
-
-
-def _linear(inputs: int, outputs: int, bias: bool = True) -> nn.Linear:
-    layer = nn.Linear(inputs, outputs, bias=bias)
-    nn.init.xavier_uniform_(layer.weight)
-    if bias:
-        nn.init.zeros_(layer.bias)
-    return layer

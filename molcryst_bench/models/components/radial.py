@@ -8,6 +8,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+_LOG2_E = math.log2(math.e)
+_SMALLEST = -126.0  # exponent of two in float32
+
 
 class GaussianBasis(nn.Module):
     r"""Equally spaced Gaussians, :math:`e_k(d) = \exp(-\tfrac12 (d - \mu_k)^2 / \sigma^2)`.
@@ -26,7 +29,8 @@ class GaussianBasis(nn.Module):
     def forward(self, distance: Tensor) -> Tensor:
         """Expand distances (...) to (..., count)."""
         offset = (distance[..., None] - self.centers) / self.width
-        return torch.exp(-0.5 * offset.square())
+        # Powers of two are faster than those of e, and numbers below the smallest normal one slow.
+        return offset.square().mul_(-0.5 * _LOG2_E).clamp(min=_SMALLEST).exp2_()
 
 
 class ExponentialBasis(nn.Module):
