@@ -87,15 +87,17 @@ class MPNN(GradientModel):
         read = self.reader(self.projection(torch.cat([x, elements], dim=1)), padding)
         features = F.silu(self.hidden(read))  # (graphs, output width)
         prediction = self.head(features)
-        if self.readout == "sum":
-            atoms = padding.present.sum(1, keepdim=True)  # (graphs, 1)
-            prediction, features = prediction * atoms, features * atoms
-        return Output(prediction, x, features)
+        return Output(self._scaled(prediction, padding), x, self._scaled(features, padding))
 
     def update(self, x: Tensor, neighbors: Neighbors, padding: Padding) -> Tensor:
         """Change the atoms' features (nodes, width) between messages and reading: here not."""
         del neighbors, padding
         return x
+
+    def _scaled(self, values: Tensor, padding: Padding) -> Tensor:
+        """Multiply what is said of the average atom by the number of atoms, if that is asked."""
+        values = values.to(torch.promote_types(values.dtype, torch.float32))
+        return values * padding.present.sum(1, keepdim=True) if self.readout == "sum" else values
 
     @classmethod
     def hyperparameters_for(cls, extensive: bool, cutoff: float) -> dict[str, Any]:

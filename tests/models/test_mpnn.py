@@ -107,6 +107,18 @@ def test_mean_readout_is_the_prediction_of_an_atom() -> None:
     assert type(summed).hyperparameters_for(extensive=True, cutoff=3.0)["readout"] == "sum"
 
 
+@pytest.mark.parametrize("readout", ["sum", "mean"])
+def test_half_precision_ends_in_single(readout: str) -> None:
+    model, batch = random_model("mpnn", **SIZES, readout=readout).float(), batch_of(structures())
+    batch.pos, batch.cell, batch.edge_shift = (
+        values.float() for values in (batch.pos, batch.cell, batch.edge_shift)
+    )
+    expected = model(batch).prediction
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        half = model(batch).prediction
+    torch.testing.assert_close(half, expected, rtol=0.05, atol=0.05)
+
+
 def plain_messages(model: MessagePassing, x: Tensor, neighbors: Neighbors) -> Tensor:
     """All edges at once, with a matrix for each."""
     directed = neighbors.directed()
