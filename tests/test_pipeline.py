@@ -202,3 +202,33 @@ def test_half_written_files_of_dvc_do_not_stop_a_run(done: Project) -> None:
     done.run()
     assert done.finished() == before
     assert done.numbers() == numbers
+
+
+SHARED = ["dvc.lock", ".dvc/config", "params.yaml", "leaderboard/metrics.json"]
+
+
+def test_another_clone_pulls_what_was_made_and_has_nothing_to_do(
+    done: Project, tmp_path: Path
+) -> None:
+    """What the README says of sharing, with a folder as the remote."""
+    command(done.root, "dvc", "remote", "add", "--default", "shared", str(tmp_path / "remote"))
+    command(done.root, "git", "add", "--force", *SHARED)
+    author = ("-c", "user.name=Somebody", "-c", "user.email=somebody@example.org")
+    command(done.root, "git", *author, "commit", "--quiet", "--message", "Share what was made")
+    command(done.root, "dvc", "push")
+    command(tmp_path, "git", "clone", "--quiet", str(done.root), "second")
+    second = Project(tmp_path / "second")
+    assert not (second.root / "datasets/qm9/store.zarr").exists()
+    command(second.root, "dvc", "pull")
+    open_store(second.root / "datasets/qm9/store.zarr").verify()
+    assert second.store_digest == done.store_digest
+    assert second.numbers() == done.numbers()
+    output = second.run()
+    assert "Data and pipelines are up to date." in output
+    assert "Running stage" not in output
+
+
+def command(folder: Path, program: str, *arguments: str) -> None:
+    words = [sys.executable, "-m", program] if program == "dvc" else [program]
+    done = subprocess.run([*words, *arguments], cwd=folder, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
