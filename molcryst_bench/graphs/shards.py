@@ -7,7 +7,13 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import zarr
-from zarr.abc.store import ByteRequest, RangeByteRequest, Store, SuffixByteRequest
+from zarr.abc.store import (
+    ByteRequest,
+    OffsetByteRequest,
+    RangeByteRequest,
+    Store,
+    SuffixByteRequest,
+)
 from zarr.core.buffer import Buffer, BufferPrototype
 from zarr.storage import FsspecStore, LocalStore, StorePath, WrapperStore
 
@@ -37,8 +43,8 @@ class StoreFiles(WrapperStore[Store]):
         Raises:
             StoreError: if it is missing or cannot be read.
         """
-        try:
-            found = await self._store.get(key, prototype, byte_range)
+        try:  # "from the start" is one request, where some would ask for the size of a whole first
+            found = await self._store.get(key, prototype, byte_range or OffsetByteRequest(0))
         except Exception as error:  # each remote file system has errors of its own
             raise StoreError(f"{key}: cannot be read ({_in_words(error)})") from error
         if found is None:
