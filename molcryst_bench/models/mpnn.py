@@ -13,6 +13,7 @@ from torch.nn import functional as F
 from molcryst_bench.base.settings import Settings
 from molcryst_bench.models.components.blocks import NeighborBlocks
 from molcryst_bench.models.components.composition import ELEMENTS
+from molcryst_bench.models.components.linear import linear
 from molcryst_bench.models.components.neighbors import Neighbors
 from molcryst_bench.models.components.padding import Padding
 from molcryst_bench.models.components.pooling import Readout
@@ -128,7 +129,7 @@ class MessagePassing(nn.Module):
         weight = weight.transpose(1, 2)  # (blocks, edge width + 1, size)
         for _ in range(self.steps):
             outer = (weight @ blocks.senders(x)).flatten(1)  # (blocks, (edge width + 1) * width)
-            x = self.cell(blocks.collect(self.matrices(outer), len(x)), x)
+            x = self.cell(blocks.collect(linear(outer, self.matrices.weight), len(x)), x)
         return x
 
     def _edge_weights(self, distance: Tensor) -> Tensor:

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from molcryst_bench.base.settings import Settings
 from molcryst_bench.models.components.activations import shifted_softplus
 from molcryst_bench.models.components.composition import ELEMENTS
+from molcryst_bench.models.components.linear import Linear
 from molcryst_bench.models.components.neighbors import Neighbors
 from molcryst_bench.models.components.pooling import Readout, pool
 from molcryst_bench.models.components.radial import ExponentialBasis, polynomial_cutoff
@@ -127,7 +128,7 @@ class Interaction(nn.Module):
     def __init__(self, hyperparameters: PhysNetHyperparameters) -> None:
         super().__init__()
         width = hyperparameters.width
-        self.attention = nn.Linear(hyperparameters.radial_functions, width, bias=False)
+        self.attention = Linear(hyperparameters.radial_functions, width, bias=False)
         nn.init.zeros_(self.attention.weight)
         self.central = orthogonal_linear(width)
         self.neighbor = orthogonal_linear(width)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from torch import Tensor, nn
 
 from molcryst_bench.models.components.activations import shifted_softplus
+from molcryst_bench.models.components.linear import Linear
 
 
 class Residual(nn.Module):
@@ -30,9 +31,8 @@ def residual_stack(blocks: int, width: int) -> nn.Sequential:
     return nn.Sequential(*(Residual(width) for _ in range(blocks)))
 
 
-def orthogonal_linear(width: int) -> nn.Linear:
+def orthogonal_linear(width: int) -> Linear:
     """Return a square layer with an orthogonal matrix, of Glorot's variance, and zero bias."""
-    layer = nn.Linear(width, width)
+    layer = Linear(width, width)
     nn.init.orthogonal_(layer.weight)
-    nn.init.zeros_(layer.bias)
     return layer
