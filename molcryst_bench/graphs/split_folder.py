@@ -49,7 +49,8 @@ class SplitFolder:
             StoreError: if it cannot be read.
         """
         try:
-            content: bytes = self.files.cat_file(f"{self.path}/{name}{_SUFFIX}")
+            # With a start it is one request, where some would ask for the size of a whole first.
+            content: bytes = self.files.cat_file(f"{self.path}/{name}{_SUFFIX}", start=0)
         except FileNotFoundError as error:
             problem = f"{self.address(name)} is not there"
             if known := self.names():

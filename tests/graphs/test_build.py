@@ -330,6 +330,21 @@ def test_a_disk_that_really_fills_up_leaves_the_old_store(
     assert build(wheel, raw, path, settings=near).digest != tiny_store.digest
 
 
+def test_a_disk_that_is_read_only_is_explained_and_the_old_store_readable(
+    small_disk: Path, wheel: Source, raw: Path, build: Build, tiny_store: GraphStore
+) -> None:
+    path = small_disk / "store.zarr"
+    shutil.copytree(tiny_store.path, path)
+    near = DatasetSettings(graph=GraphSpec(cutoff=2.0))
+    subprocess.run(["mount", "-o", "remount,ro", str(small_disk)], check=True)
+    with pytest.raises(MolcrystError, match="file system is read-only"):
+        build(wheel, raw, path, settings=near)
+    open_store(path).verify()
+    assert open_store(path).digest == tiny_store.digest
+    subprocess.run(["mount", "-o", "remount,rw", str(small_disk)], check=True)
+    assert build(wheel, raw, path, settings=near).digest != tiny_store.digest
+
+
 def fill(disk: Path, leave: int) -> None:
     free = os.statvfs(disk).f_bavail * os.statvfs(disk).f_frsize
     (disk / "ballast").write_bytes(bytes(free - leave))
@@ -399,7 +414,7 @@ def test_a_build_killed_at_any_moment_ends_with_the_same_digest(
     expected, _ = run(tmp_path / "clean").communicate()
     whole = time.monotonic() - start
     path, kept = tmp_path / "killed", 0
-    for attempt in range(8):
+    for attempt in range(10):
         process = run(path)
         time.sleep(generator.uniform(0.3, 0.9) * whole)
         process.send_signal(signal.SIGKILL)
