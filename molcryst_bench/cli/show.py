@@ -7,7 +7,7 @@ from pathlib import Path
 from rich.table import Table
 
 from molcryst_bench.base.errors import StoreError
-from molcryst_bench.base.project import store_path
+from molcryst_bench.base.project import dataset_folder, store_path
 from molcryst_bench.cli.console import console, shown
 from molcryst_bench.graphs.split import SUBSETS
 from molcryst_bench.graphs.store import GraphStore, open_store
@@ -50,6 +50,8 @@ def _show_store(store: GraphStore) -> None:
 
 
 def _counts(store: GraphStore, split: str) -> str:
-    """Say how many records each subset of a split has."""
+    """Say how many records each subset of a split has, if it has been drawn."""
+    if not (dataset_folder(store.dataset) / "splits" / f"{split}.parquet").exists():
+        return f"not drawn yet: `molcryst data split {store.dataset}`"
     drawn = store.split(split)
     return ", ".join(f"{len(drawn.rows(subset)):,} {subset}" for subset in SUBSETS)

@@ -49,7 +49,8 @@ def audit_split(
     ]
     used = int((subset != UNUSED).sum())
     readable = sum(len(one.rows) for one in subsets)
-    found = tuple(_compare(kind, subsets, described.ids) for kind in kinds)
+    groups = _groups(described.ids) if is_trajectory(described.ids) else None
+    found = tuple(_compare(kind, subsets, described.ids, groups) for kind in kinds)
     return SplitAudit(
         digest=split.digest,
         source=source,
@@ -65,13 +66,20 @@ def _in_order_of(ids: Sequence[str], split: Split) -> np.ndarray:
     return np.array([subsets[identity] for identity in ids])
 
 
-def _compare(kind: Kind, subsets: Sequence[_Subset], ids: Sequence[str]) -> KindFindings:
+def _groups(ids: Sequence[str]) -> np.ndarray:
+    """Return the group of each record, such as the molecule of a frame. (records,)."""
+    return np.array([group_of(identity) for identity in ids])
+
+
+def _compare(
+    kind: Kind, subsets: Sequence[_Subset], ids: Sequence[str], groups: np.ndarray | None
+) -> KindFindings:
     findings: list[Finding] = []
     for earlier, later in combinations(subsets, 2):
         partners = kind.relation.partners(later.rows, earlier.rows)
         findings.append(_finding(earlier, later, partners, ids))
-        if is_trajectory(ids):
-            findings += _of_groups(earlier, later, partners != NONE, ids)
+        if groups is not None:
+            findings += _of_groups(earlier, later, partners != NONE, groups)
     return KindFindings(
         name=kind.name, meaning=kind.meaning, unknown=kind.unknown, findings=tuple(findings)
     )
@@ -90,11 +98,10 @@ def _finding(earlier: _Subset, later: _Subset, partners: np.ndarray, ids: Sequen
 
 
 def _of_groups(
-    earlier: _Subset, later: _Subset, found: np.ndarray, ids: Sequence[str]
+    earlier: _Subset, later: _Subset, found: np.ndarray, groups: np.ndarray
 ) -> Iterator[Finding]:
-    groups = np.array([group_of(ids[row]) for row in later.rows.tolist()], dtype=str)
-    for group in np.unique(groups).tolist():
-        inside = groups == group
+    for group in np.unique(groups[later.rows]).tolist():
+        inside = groups[later.rows] == group
         yield Finding(
             earlier=earlier.name,
             later=later.name,
