@@ -204,7 +204,7 @@ def test_half_written_files_of_dvc_do_not_stop_a_run(done: Project) -> None:
     assert done.numbers() == numbers
 
 
-SHARED = ["dvc.lock", ".dvc/config", "params.yaml", "leaderboard/metrics.json"]
+SHARED = ["dvc.lock", ".dvc/config", "params.yaml"]
 
 
 def test_another_clone_pulls_what_was_made_and_has_nothing_to_do(
