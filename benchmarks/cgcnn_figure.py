@@ -8,12 +8,14 @@ from typing import Any
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import NullFormatter
 
 from molcryst_bench.base.files import whole_file
 
 FORMS = {"cgcnn": "adjacency list", "cgcnn_matrix": "adjacency matrix"}
 _COLOURS = {"cgcnn": "#0072b2", "cgcnn_matrix": "#d55e00"}
 _MARKERS = {"cgcnn": "o", "cgcnn_matrix": "s"}
+_TICKS = (64, 128, 256, 512)  # atoms
 
 
 def draw(points: Sequence[dict[str, Any]], dataset: str, batch: int, path: Path) -> None:
@@ -27,9 +29,9 @@ def draw(points: Sequence[dict[str, Any]], dataset: str, batch: int, path: Path)
     """
     figure = Figure(figsize=(9, 4), layout="constrained")
     time, memory = figure.subplots(1, 2)
-    _panel(time, points, "seconds", 1e3, "processor time of a training step (ms per structure)")
+    _panel(time, points, "seconds", 1e3, "processor time of a step (ms per structure)")
     _panel(memory, points, "bytes", 1e-6, "peak memory (MB per structure)")
-    time.legend(frameon=False)
+    memory.legend(frameon=False, loc="center right")
     figure.suptitle(f"CGCNN, batches of {batch} from {dataset}, one thread", fontsize=11)
     with whole_file(path) as partial:
         figure.savefig(partial, format="png", dpi=150)
@@ -47,6 +49,8 @@ def _panel(
             marker=_MARKERS[model],
             label=name,
         )
+    axes.set_xticks(_TICKS, [str(tick) for tick in _TICKS])
+    axes.xaxis.set_minor_formatter(NullFormatter())
     axes.set_xlabel("atoms of the largest structure in the batch")
     axes.set_ylabel(label)
     axes.grid(visible=True, which="both", alpha=0.2)
