@@ -11,6 +11,7 @@ from molcryst_bench.models.interface import Model
 
 ENTRY_POINTS = "molcryst_bench.models"
 _BUILT_IN = {
+    "boosted_trees": "molcryst_bench.models.boosted_trees:BoostedTrees",
     "cgcnn": "molcryst_bench.models.cgcnn:CGCNN",
     "cgcnn_matrix": "molcryst_bench.models.cgcnn_matrix:CGCNNMatrix",
     "mean": "molcryst_bench.models.baselines:Mean",
