@@ -34,14 +34,13 @@ class MPNNTransformer(MPNN):
 
     After the messages of :class:`MPNN`, atoms see the whole graph in several encoder layers, each
 
-    .. math::
+    .. math:: h \leftarrow h + W_O\,[\mathrm{softmax}(Q_a K_a^\top / \sqrt{d})\,V_a]_{a = 1 \dots A}
 
-        h &\leftarrow h + W_O\,[\mathrm{softmax}(Q_a K_a^\top / \sqrt{d})\,V_a]_{a = 1 \dots A}
-             \quad\text{with}\quad Q_a, K_a, V_a = W_a\,\mathrm{LN}(h), \\
-        h &\leftarrow h + W_2\,\mathrm{SiLU}(W_1\,\mathrm{LN}(h) + b_1) + b_2,
+    .. math:: h \leftarrow h + W_2\,\mathrm{SiLU}(W_1\,\mathrm{LN}(h) + b_1) + b_2
 
-    and a last layer norm. The softmax runs over the atoms of one graph. Where atoms are is known
-    from the messages alone, so attention knows no cut-off and a repeated cell gives the same.
+    with :math:`Q_a, K_a, V_a = W_a\,\mathrm{LN}(h)`, and a last layer norm. The softmax runs over
+    the atoms of one graph. Where atoms are is known from the messages alone, so attention knows no
+    cut-off and a repeated cell gives the same.
 
     References: J. Gilmer, S. S. Schoenholz, P. F. Riley, O. Vinyals, G. E. Dahl, Neural message
     passing for quantum chemistry, ICML 2017, arXiv 1704.01212; A. Vaswani et al., Attention is all

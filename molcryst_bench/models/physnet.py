@@ -46,11 +46,10 @@ class PhysNet(GradientModel):
     An atom starts as an embedding of its element, :math:`x_i = e_{z_i}`. Each module first lets
     atoms interact,
 
-    .. math::
+    .. math:: v_i = \sigma(W_I\,\sigma(x_i) + b_I)
+        + \sum_j G\,g(d_{ij}) \circ \sigma(W_J\,\sigma(x_j) + b_J)
 
-        v_i &= \sigma(W_I\,\sigma(x_i) + b_I)
-               + \sum_j G\,g(d_{ij}) \circ \sigma(W_J\,\sigma(x_j) + b_J), \\
-        x_i &\leftarrow u \circ x_i + W\,\sigma(R(v_i)) + b,
+    .. math:: x_i \leftarrow u \circ x_i + W\,\sigma(R(v_i)) + b,
 
     then refines them by residual blocks. :math:`g` are Gaussians of :math:`e^{-d}` times a smooth
     cut-off, :math:`G` an attention mask without bias, :math:`u` a gate, :math:`R` residual blocks
