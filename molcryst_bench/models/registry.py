@@ -20,6 +20,7 @@ _BUILT_IN = {
     "physnet": "molcryst_bench.models.physnet:PhysNet",
     "ridge": "molcryst_bench.models.baselines:CompositionRidge",
     "schnet": "molcryst_bench.models.schnet:SchNet",
+    "torchmd_net": "molcryst_bench.models.torchmd_net:TorchMDNet",
 }
 
 

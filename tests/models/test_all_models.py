@@ -43,6 +43,7 @@ SMALL = {
         "cutoff": CUTOFF,
     },
     "schnet": {"width": 16, "interactions": 2, "gaussians": 12, "cutoff": CUTOFF},
+    "torchmd_net": {"width": 16, "layers": 2, "heads": 2, "basis": 12, "cutoff": CUTOFF},
 }
 # The published CGCNN has no cut-off function; tasks with energies ask for one.
 SMOOTH = {"cgcnn": {"smooth": True}, "cgcnn_matrix": {"smooth": True}}

@@ -1,0 +1,261 @@
+"""TorchMD-NET against the package of its authors, and its edge maps against plain autograd."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+import torch
+from ase import Atoms
+from ase.build import molecule
+from batches import CUTOFF, batch_of
+from torch import Tensor, nn
+
+from molcryst_bench.base.errors import SettingsError
+from molcryst_bench.models.components import edge_map
+from molcryst_bench.models.components.edge_map import DerivativeByAutograd, EdgeMap
+from molcryst_bench.models.components.linear import multiply
+from molcryst_bench.models.components.vector_attention import VectorAttention
+from molcryst_bench.models.forces import energy_and_forces
+from molcryst_bench.models.registry import create_model
+from molcryst_bench.models.torchmd_net import TorchMDNet
+
+WIDTH, LAYERS, HEADS, BASIS = 32, 3, 4, 16
+NAMES = ("CH3CH2OH", "C6H6", "H2O", "CH3CONH2")
+
+
+def ours(smooth: bool = True) -> TorchMDNet:
+    model = create_model(
+        "torchmd_net",
+        width=WIDTH,
+        layers=LAYERS,
+        heads=HEADS,
+        basis=BASIS,
+        cutoff=CUTOFF,
+        smooth=smooth,
+    )
+    assert isinstance(model, TorchMDNet)
+    return model
+
+
+def reference(smooth: bool) -> Any:
+    peer = pytest.importorskip("torchmdnet.models.model", reason="torchmd-net is not installed")
+    torch.manual_seed(1)
+    model = peer.create_model(
+        {
+            "model": "equivariant-transformer",
+            "precision": 32,
+            "embedding_dimension": WIDTH,
+            "num_layers": LAYERS,
+            "num_rbf": BASIS,
+            "rbf_type": "expnorm",
+            "trainable_rbf": False,
+            "activation": "silu",
+            "attn_activation": "silu",
+            "neighbor_embedding": True,
+            "num_heads": HEADS,
+            "distance_influence": "both",
+            "cutoff_lower": 0.0,
+            "cutoff_upper": CUTOFF,
+            "max_z": 100,
+            "max_num_neighbors": 64,
+            "derivative": True,
+            "atom_filter": -1,
+            "prior_model": None,
+            "output_model": "Scalar",
+            "reduce_op": "sum",
+            "vector_cutoff": smooth,
+        }
+    )
+    for weights in model.parameters():
+        if weights.dim() == 1:  # biases begin at zero, which would hide mistakes
+            nn.init.normal_(weights, std=0.2)
+    return model.train()  # else it keeps no graph of the forces
+
+
+def translated(theirs: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Name and order the weights of the reference, or their gradients, as ours are."""
+    result = {}
+    body, head = "representation_model.", "output_model.output_network."
+    names = {"own": "embedding.weight", "others": "neighbor_embedding.embedding.weight"}
+    for name, source in names.items():
+        missing = theirs[body + source].new_zeros(19, WIDTH)  # the reference knows 99 elements
+        result[f"embedding.{name}.weight"] = torch.cat([theirs[body + source], missing])
+    for kind in ("weight", "bias"):
+        result[f"embedding.filter.{kind}"] = theirs[
+            f"{body}neighbor_embedding.distance_proj.{kind}"
+        ]
+        result[f"embedding.combine.{kind}"] = theirs[f"{body}neighbor_embedding.combine.{kind}"]
+        result[f"norm.{kind}"] = theirs[f"{body}out_norm.{kind}"]
+        for number in range(LAYERS):
+            mine, layer = f"layers.{number}.", f"{body}attention_layers.{number}."
+            s, s1, t = _per_head(theirs[f"{layer}v_proj.{kind}"]).chunk(3)
+            q, k = theirs[f"{layer}q_proj.{kind}"], theirs[f"{layer}k_proj.{kind}"]
+            dk, dv = theirs[f"{layer}dk_proj.{kind}"], theirs[f"{layer}dv_proj.{kind}"]
+            result[f"{mine}norm.{kind}"] = theirs[f"{layer}layernorm.{kind}"]
+            result[f"{mine}project.{kind}"] = torch.cat([q, k, s, t, s1])
+            result[f"{mine}filter.{kind}"] = torch.cat([dk, _per_head(dv)])
+            result[f"{mine}out.{kind}"] = theirs[f"{layer}o_proj.{kind}"]
+            result[f"{mine}vectors.weight"] = theirs[f"{layer}vec_proj.weight"]
+        for number, name in enumerate(("gate", "head")):
+            block = f"{head}{number}."
+            result[f"{name}.into.{kind}"] = theirs[f"{block}update_net.layers.0.{kind}"]
+            result[f"{name}.update.{kind}"] = theirs[f"{block}update_net.layers.2.{kind}"]
+            result[f"{name}.length.weight"] = theirs[f"{block}vec1_proj.weight"]
+            result[f"{name}.vectors.weight"] = theirs[f"{block}vec2_proj.weight"]
+    return result
+
+
+def _per_head(weights: Tensor) -> Tensor:
+    """Bring rows from (heads, 3, width of a head) to (3, heads, width of a head)."""
+    split = weights.unflatten(0, (HEADS, 3, -1))
+    return split.transpose(0, 1).flatten(0, 2)
+
+
+def gradients(model: nn.Module) -> dict[str, Tensor]:
+    named = model.named_parameters()
+    return {n: torch.zeros_like(p) if p.grad is None else p.grad for n, p in named}
+
+
+@pytest.mark.parametrize("smooth", [True, False])
+def test_equals_the_reference_in_energies_forces_and_gradients(smooth: bool) -> None:
+    """For sums: the mean of torchmd-net 3.1 divides by one atom more than there are."""
+    batch = batch_of([molecule(name) for name in NAMES])
+    batch.pos = batch.pos.float()
+    theirs, mine = reference(smooth), ours(smooth)
+    weights = translated(theirs.state_dict())
+    mine.load_state_dict(weights)
+
+    energy, forces = theirs(batch.z.long(), batch.pos.clone(), batch.batch)
+    result = energy_and_forces(mine, batch, create_graph=True)
+    torch.testing.assert_close(result.energy, energy[:, 0], rtol=1e-5, atol=1e-5)
+    torch.testing.assert_close(result.forces, forces, rtol=1e-5, atol=1e-5)
+    assert forces.abs().max() > 1e-2
+
+    (energy.sum() + forces.square().sum()).backward()
+    (result.energy.sum() + result.forces.square().sum()).backward()
+    expected = translated(gradients(theirs))
+    measured = gradients(mine)
+    assert measured.keys() == expected.keys()
+    for name, value in measured.items():
+        torch.testing.assert_close(value, expected[name], rtol=1e-4, atol=1e-5, msg=name)
+
+
+def attention(edges: int, nodes: int) -> tuple[EdgeMap, list[Tensor]]:
+    generator = torch.Generator().manual_seed(2)
+
+    def random(*shape: int) -> Tensor:
+        return torch.randn(shape, generator=generator, dtype=torch.float64).requires_grad_()
+
+    receiver, sender, row = torch.randint(nodes, (3, edges), generator=generator)
+    inputs = [
+        random(nodes, 2, 3),
+        random(nodes, 6, 2, 3),
+        random(nodes, 4, 2, 3),
+        random(edges, 1, 1),
+        random(edges, 1, 1),
+        random(edges, 3, 1, 1),
+    ]
+    read = (receiver, sender, row, None, None, None)
+    return EdgeMap(VectorAttention(), edges, read, (receiver,), (nodes,)), inputs
+
+
+def plain(attend: EdgeMap, inputs: Sequence[Tensor]) -> Tensor:
+    """Write down all messages, and let autograd do the rest."""
+    seen = [x if i is None else x[i] for x, i in zip(inputs, attend.read, strict=True)]
+    (message,) = attend.message(*seen)
+    (index,) = attend.added
+    return message.new_zeros(attend.sizes[0], *message.shape[1:]).index_add(0, index, message)
+
+
+@pytest.mark.parametrize("at_a_time", [3, 7, 100])
+def test_edges_in_parts_give_what_all_at_once_give(
+    at_a_time: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In values, first and second derivatives."""
+    monkeypatch.setattr(edge_map, "EDGES_AT_A_TIME", at_a_time)
+    attend, inputs = attention(edges=7, nodes=4)
+    pairs = []
+    for value in (attend(*inputs)[0], plain(attend, inputs)):
+        first = torch.autograd.grad(value.square().sum(), inputs, create_graph=True)
+        squares = sum(gradient.square().sum() for gradient in first)
+        assert isinstance(squares, Tensor)
+        pairs.append([value, *first, *torch.autograd.grad(squares, inputs)])
+    for mine, expected in zip(*pairs, strict=True):
+        torch.testing.assert_close(mine, expected, rtol=1e-10, atol=1e-10)
+
+
+def test_derivatives_are_those_of_finite_differences() -> None:
+    attend, inputs = attention(edges=5, nodes=3)
+    assert torch.autograd.gradcheck(attend, inputs)
+    assert torch.autograd.gradgradcheck(attend, inputs)
+
+
+def test_the_derivative_by_hand_is_that_of_autograd() -> None:
+    attend, inputs = attention(edges=5, nodes=3)
+    seen = [x if i is None else x[i] for x, i in zip(inputs, attend.read, strict=True)]
+    gradient = torch.ones(5, 4, 2, 3, dtype=torch.float64)
+    for wanted in ([True] * 6, [True, False, True, False, False, True]):
+        by_hand = attend.message.derivative(wanted)(*seen, gradient)
+        by_autograd = DerivativeByAutograd(attend.message, wanted)(*seen, gradient)
+        for mine, expected in zip(by_hand, by_autograd, strict=True):
+            torch.testing.assert_close(mine, expected, rtol=1e-12, atol=1e-12)
+
+
+def test_no_edges() -> None:
+    attend, inputs = attention(edges=0, nodes=2)
+    (result,) = attend(*inputs)
+    assert torch.equal(result, torch.zeros(2, 4, 2, 3, dtype=torch.float64))
+    assert all(not gradient.any() for gradient in torch.autograd.grad(result.sum(), inputs))
+
+
+def test_a_lone_atom_and_its_weights_have_finite_derivatives() -> None:
+    """The vectors of a lone atom are zero, where a length has no derivative."""
+    torch.manual_seed(0)
+    model = ours().double()
+    batch = batch_of([Atoms("He"), molecule("H2O")])
+    result = energy_and_forces(model, batch, create_graph=True)
+    assert torch.equal(result.forces[0], torch.zeros(3, dtype=torch.float64))
+    (result.forces.square().sum() + result.energy.sum()).backward()
+    assert all(gradient.isfinite().all() for gradient in gradients(model).values())
+
+
+def test_the_energy_jumps_at_the_cutoff_only_if_not_smooth() -> None:
+    jumps = []
+    for smooth in (True, False):
+        torch.manual_seed(0)
+        model = ours(smooth).double()
+        for weights in model.parameters():
+            nn.init.normal_(weights, std=0.3)
+        ends = [Atoms("CO", [[0, 0, 0], [CUTOFF + step, 0, 0]]) for step in (-1e-5, 1e-5)]
+        inside, outside = model(batch_of(ends)).prediction[:, 0]
+        jumps.append(abs((inside - outside).item()))
+    assert jumps[0] < 1e-8
+    assert jumps[1] > 1e-4
+
+
+def test_edges_beyond_the_cutoff_do_not_count() -> None:
+    torch.manual_seed(0)
+    for smooth in (True, False):
+        model = create_model(
+            "torchmd_net", width=WIDTH, layers=2, heads=HEADS, basis=8, cutoff=2.0, smooth=smooth
+        ).double()
+        batch = batch_of([molecule("CH3CH2OH")])
+        sender, receiver = batch.edge_index
+        near = (batch.pos[sender] - batch.pos[receiver]).norm(dim=1) < 2.0
+        trimmed = batch.clone()
+        trimmed.edge_index = batch.edge_index[:, near]
+        assert 0 < near.sum() < len(near)
+        torch.testing.assert_close(model(trimmed).prediction, model(batch).prediction)
+
+
+def test_heads_must_divide_the_width() -> None:
+    with pytest.raises(SettingsError, match="3 heads do not divide a width of 16"):
+        create_model("torchmd_net", width=16, heads=3)
+
+
+def test_products_of_slices() -> None:
+    """Slices of wider matrices, as derivatives hand them over, on either side."""
+    x, weight = torch.randn(700, 3, 64)[:, 1], torch.randn(64, 2, 64)[:, 0]
+    torch.testing.assert_close(multiply(x, weight), x @ weight.T, rtol=1e-5, atol=1e-4)
