@@ -30,7 +30,9 @@ def create_optimizer(parameters: Iterable[nn.Parameter], settings: TrainingSetti
         from pytorch_optimizer import Lamb  # takes a second to import
 
         return Lamb(parameters, lr=rate, weight_decay=decay)
-    return _OPTIMIZERS[settings.optimizer](parameters, lr=rate, weight_decay=decay)
+    # One kernel for all weights; Lightning does not clip gradients for it in mixed precision.
+    fused = not settings.precision.endswith("mixed")
+    return _OPTIMIZERS[settings.optimizer](parameters, lr=rate, weight_decay=decay, fused=fused)
 
 
 def learning_rate(
