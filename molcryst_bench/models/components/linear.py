@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-_WORTHWHILE = 2**20  # multiplications; below, preparing oneDNN's kernel takes longer than MKL's
+_WORTHWHILE = 2**22  # multiplications; below, preparing oneDNN's kernel takes longer than MKL's
 
 
 class Linear(nn.Linear):
