@@ -18,7 +18,12 @@ from molcryst_bench.training.fit import complete_hyperparameters
 from molcryst_bench.training.settings import TrainingSettings
 from molcryst_bench.training.task import Task, load_task
 
-_FITTING = ("molcryst_bench.training.fit", "molcryst_bench.training.evaluate")
+_FITTING = (
+    "molcryst_bench.training.checkpoint",
+    "molcryst_bench.training.evaluate",
+    "molcryst_bench.training.fit",
+    "molcryst_bench.training.uncertainty",
+)
 
 
 class Cell(NamedTuple):
@@ -74,7 +79,7 @@ def _plan_task(params: Params, task: Task) -> list[CellPlan]:
 
 def _plan(params: Params, task: Task, cell: Cell, store: GraphStore, split_digest: str) -> CellPlan:
     given = params.models[cell.model].hyperparameters
-    hyperparameters = complete_hyperparameters(task, store.spec, cell.model, given)
+    hyperparameters = complete_hyperparameters(task, store, cell.model, given)
     training = params.training_of(cell.model)
     model = get_model_class(cell.model)
     code = code_digest(model.__module__, *_FITTING)

@@ -15,7 +15,7 @@ from molcryst_bench.models.components.descriptors import Descriptors, describe
 from molcryst_bench.models.components.forest import Forest
 from molcryst_bench.models.components.linear_fit import fit_linear
 from molcryst_bench.models.components.pooling import Readout
-from molcryst_bench.models.interface import ClosedFormModel, Output
+from molcryst_bench.models.interface import ClosedFormModel, Output, Purpose
 
 _DIGITS = 4  # numerical noise of coordinates must not decide at a threshold
 
@@ -96,10 +96,9 @@ class BoostedTrees(ClosedFormModel):
         return Output(prediction, batch.z[:, None].to(table.dtype), table.nan_to_num())
 
     @classmethod
-    def hyperparameters_for(cls, extensive: bool, cutoff: float) -> dict[str, Any]:
+    def hyperparameters_for(cls, purpose: Purpose) -> dict[str, Any]:
         """Let extensive targets grow with the number of atoms."""
-        del cutoff
-        return {"readout": "sum" if extensive else "mean"}
+        return {"readout": "sum" if purpose.extensive else "mean"}
 
     def _tables(self, batch: Any) -> tuple[Tensor, Tensor, Tensor]:
         """Return features of the trees, of the linear part, and the size that the trees scale."""

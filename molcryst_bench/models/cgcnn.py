@@ -15,7 +15,7 @@ from molcryst_bench.models.components.batch_norm import BatchNorm
 from molcryst_bench.models.components.element_features import element_features
 from molcryst_bench.models.components.pooling import Readout, pool
 from molcryst_bench.models.components.radial import GaussianBasis, cosine_cutoff
-from molcryst_bench.models.interface import GradientModel, Output
+from molcryst_bench.models.interface import GradientModel, Output, Purpose
 
 
 class CGCNNHyperparameters(Settings):
@@ -29,13 +29,13 @@ class CGCNNHyperparameters(Settings):
     step: float = Field(default=0.2, gt=0, description="spacing and width of the Gaussians in Å")
     batch_norm: bool = Field(
         default=True,
-        description="normalise over a batch in each convolution, as published; the task sets it "
-        "to false for energies, whose forces must not depend on the rest of a batch",
+        description="normalise over a batch in each convolution, as published; not "
+        "where forces are wanted, which must not depend on the rest of a batch",
     )
     smooth: bool = Field(
         default=False,
         description="let messages fade out at the cut-off, so that forces are continuous on a "
-        "list by radius; the task sets it to true for energies; the paper's do not fade out",
+        "list by radius, where they are wanted; the paper's do not fade out",
     )
     readout: Readout = Field(
         default="mean",
@@ -104,17 +104,13 @@ class CGCNN(GradientModel):
         return AdjacencyList(batch)
 
     @classmethod
-    def hyperparameters_for(cls, extensive: bool, cutoff: float) -> dict[str, Any]:
-        """Sum energies smoothly, and leave other targets to the published network.
-
-        Extensive targets are energies, which may be asked for their forces.
-        """
-        readout = "sum" if extensive else "mean"
+    def hyperparameters_for(cls, purpose: Purpose) -> dict[str, Any]:
+        """Be smooth where forces are wanted; leave other targets to the published network."""
         return {
-            "readout": readout,
-            "smooth": extensive,
-            "batch_norm": not extensive,
-            "cutoff": cutoff,
+            "readout": "sum" if purpose.extensive else "mean",
+            "smooth": purpose.forces,
+            "batch_norm": not purpose.forces,  # else they depend on the rest of the batch
+            "cutoff": purpose.cutoff,
         }
 
     def _atoms(self, batch: Any) -> Tensor:

@@ -19,6 +19,15 @@ class Output(NamedTuple):
     graph_features: Tensor  # (graphs, width) the same, pooled
 
 
+class Purpose(NamedTuple):
+    """What a model is to be used for, which decides the hyperparameters that nobody has set."""
+
+    extensive: bool  # the target grows with the number of atoms
+    forces: bool  # its gradient is wanted, too, so that it has to be smooth
+    periodic: bool  # of crystals
+    cutoff: float  # Å, of the neighbour lists
+
+
 class Model(nn.Module, ABC):
     """A map from a batch of graphs to predictions.
 
@@ -38,9 +47,9 @@ class Model(nn.Module, ABC):
         """Predict the targets of every graph."""
 
     @classmethod
-    def hyperparameters_for(cls, extensive: bool, cutoff: float) -> dict[str, Any]:
-        """Return the hyperparameters that the task decides, for those that are not set."""
-        del extensive, cutoff
+    def hyperparameters_for(cls, purpose: Purpose) -> dict[str, Any]:
+        """Return the hyperparameters that the purpose decides: a preset for those not set."""
+        del purpose
         return {}
 
 

@@ -19,7 +19,7 @@ from molcryst_bench.models.components.padding import Padding
 from molcryst_bench.models.components.pooling import Readout
 from molcryst_bench.models.components.radial import GaussianBasis, polynomial_cutoff
 from molcryst_bench.models.components.set2set import Set2Set
-from molcryst_bench.models.interface import GradientModel, Output
+from molcryst_bench.models.interface import GradientModel, Output, Purpose
 
 
 class MPNNHyperparameters(Settings):
@@ -101,9 +101,9 @@ class MPNN(GradientModel):
         return values * padding.present.sum(1, keepdim=True) if self.readout == "sum" else values
 
     @classmethod
-    def hyperparameters_for(cls, extensive: bool, cutoff: float) -> dict[str, Any]:
+    def hyperparameters_for(cls, purpose: Purpose) -> dict[str, Any]:
         """Sum extensive targets, average others; messages reach as far as the neighbour list."""
-        return {"readout": "sum" if extensive else "mean", "cutoff": cutoff}
+        return {"readout": "sum" if purpose.extensive else "mean", "cutoff": purpose.cutoff}
 
 
 class MessagePassing(nn.Module):

@@ -17,7 +17,7 @@ from molcryst_bench.models.components.neighbors import Neighbors
 from molcryst_bench.models.components.pooling import Readout, pool
 from molcryst_bench.models.components.radial import ExponentialBasis, polynomial_cutoff
 from molcryst_bench.models.components.residual import orthogonal_linear, residual_stack
-from molcryst_bench.models.interface import GradientModel, Output
+from molcryst_bench.models.interface import GradientModel, Output, Purpose
 
 
 class PhysNetHyperparameters(Settings):
@@ -100,9 +100,9 @@ class PhysNet(GradientModel):
         return Output(prediction, features, pool(features, batch, self.readout))
 
     @classmethod
-    def hyperparameters_for(cls, extensive: bool, cutoff: float) -> dict[str, Any]:
+    def hyperparameters_for(cls, purpose: Purpose) -> dict[str, Any]:
         """Sum extensive targets, average others; atoms see as far as the neighbour list."""
-        return {"readout": "sum" if extensive else "mean", "cutoff": cutoff}
+        return {"readout": "sum" if purpose.extensive else "mean", "cutoff": purpose.cutoff}
 
 
 class Module(nn.Module):

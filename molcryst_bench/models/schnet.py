@@ -15,7 +15,7 @@ from molcryst_bench.models.components.linear import Linear
 from molcryst_bench.models.components.neighbors import Neighbors
 from molcryst_bench.models.components.pooling import Readout, pool
 from molcryst_bench.models.components.radial import GaussianBasis, cosine_cutoff
-from molcryst_bench.models.interface import GradientModel, Output
+from molcryst_bench.models.interface import GradientModel, Output, Purpose
 
 
 class SchNetHyperparameters(Settings):
@@ -75,9 +75,9 @@ class SchNet(GradientModel):
         return Output(prediction, features, pool(features, batch, self.readout))
 
     @classmethod
-    def hyperparameters_for(cls, extensive: bool, cutoff: float) -> dict[str, Any]:
+    def hyperparameters_for(cls, purpose: Purpose) -> dict[str, Any]:
         """Sum extensive targets, average others; filters reach as far as the neighbour list."""
-        return {"readout": "sum" if extensive else "mean", "cutoff": cutoff}
+        return {"readout": "sum" if purpose.extensive else "mean", "cutoff": purpose.cutoff}
 
 
 class Interaction(nn.Module):

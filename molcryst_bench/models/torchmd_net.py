@@ -18,7 +18,7 @@ from molcryst_bench.models.components.neighbors import Neighbors
 from molcryst_bench.models.components.pooling import Readout, pool
 from molcryst_bench.models.components.radial import ExponentialNormalBasis, cosine_cutoff
 from molcryst_bench.models.components.vector_attention import VectorAttention
-from molcryst_bench.models.interface import GradientModel, Output
+from molcryst_bench.models.interface import GradientModel, Output, Purpose
 
 
 class TorchMDNetHyperparameters(Settings):
@@ -116,9 +116,11 @@ class TorchMDNet(GradientModel):
         return Output(prediction, features, pool(features, batch, self.readout))
 
     @classmethod
-    def hyperparameters_for(cls, extensive: bool, cutoff: float) -> dict[str, Any]:
-        """Sum extensive targets, average others; attention reaches as far as the list."""
-        return {"readout": "sum" if extensive else "mean", "cutoff": cutoff}
+    def hyperparameters_for(cls, purpose: Purpose) -> dict[str, Any]:
+        """Take the published sizes: those for MD17 where forces are wanted, else for QM9."""
+        sizes = {"width": 128, "layers": 6, "basis": 32} if purpose.forces else {}
+        readout = "sum" if purpose.extensive else "mean"
+        return {**sizes, "smooth": purpose.forces, "readout": readout, "cutoff": purpose.cutoff}
 
 
 @dataclass(frozen=True)

@@ -10,8 +10,8 @@ from typing import Any
 
 import torch
 
-from molcryst_bench.graphs.neighbors import GraphSpec
-from molcryst_bench.models.interface import ClosedFormModel, Model
+from molcryst_bench.graphs.store import GraphStore
+from molcryst_bench.models.interface import ClosedFormModel, Model, Purpose
 from molcryst_bench.models.registry import create_model, get_model_class
 from molcryst_bench.training.data import TaskData
 from molcryst_bench.training.engine import train
@@ -76,24 +76,30 @@ def fit(
 
 
 def complete_hyperparameters(
-    task: Task, graph: GraphSpec, model_name: str, given: Mapping[str, Any]
+    task: Task, store: GraphStore, model_name: str, given: Mapping[str, Any]
 ) -> dict[str, Any]:
     """Return all hyperparameters of a model on a task.
 
     Args:
         task: decides some of them, such as whether atoms are summed or averaged.
-        graph: decides how far filters reach.
+        store: decides how far filters reach, and whether for crystals.
         model_name: a registered model.
         given: come before the task's and the model's defaults.
     """
     model = get_model_class(model_name)
-    decided = model.hyperparameters_for(task.definition.extensive, graph.cutoff)
+    purpose = Purpose(
+        extensive=task.definition.extensive,
+        forces=bool(task.forces),
+        periodic=store.periodic,
+        cutoff=store.spec.cutoff,
+    )
+    decided = model.hyperparameters_for(purpose)
     where = f"hyperparameters of '{model_name}'"
     return model.Hyperparameters.parse({**decided, **given}, where).model_dump()
 
 
 def _new_model(data: TaskData, name: str, given: Mapping[str, Any]) -> Model:
-    return create_model(name, **complete_hyperparameters(data.task, data.store.spec, name, given))
+    return create_model(name, **complete_hyperparameters(data.task, data.store, name, given))
 
 
 def _fit_scaler(regressor: Regressor, data: TaskData, use_references: bool) -> None:

@@ -17,6 +17,7 @@ from molcryst_bench.models.cgcnn import CGCNN
 from molcryst_bench.models.components.adjacency import AdjacencyMatrix
 from molcryst_bench.models.components.element_features import element_features
 from molcryst_bench.models.forces import energy_and_forces
+from molcryst_bench.models.interface import Purpose
 from molcryst_bench.models.registry import create_model
 
 WIDTH, STEP = 8, 0.4
@@ -209,9 +210,10 @@ def test_without_a_cutoff_function_the_energy_jumps(name: str) -> None:
 def test_the_task_decides(name: str) -> None:
     model = type(cgcnn(name))
     energy = {"readout": "sum", "smooth": True, "batch_norm": False, "cutoff": 5.0}
-    assert model.hyperparameters_for(extensive=True, cutoff=5.0) == energy
+    assert model.hyperparameters_for(Purpose(True, True, False, cutoff=5.0)) == energy
     published = create_model(name).hyperparameters.model_dump()
-    assert {**published, **model.hyperparameters_for(extensive=False, cutoff=8.0)} == published
+    preset = model.hyperparameters_for(Purpose(False, False, True, cutoff=8.0))
+    assert {**published, **preset} == published
 
 
 @pytest.mark.parametrize("name", ["cgcnn", "cgcnn_matrix"])

@@ -16,6 +16,7 @@ from molcryst_bench.models.components.blocks import NeighborBlocks
 from molcryst_bench.models.components.neighbors import Neighbors
 from molcryst_bench.models.components.padding import Padding
 from molcryst_bench.models.components.set2set import Set2Set
+from molcryst_bench.models.interface import Purpose
 from molcryst_bench.models.mpnn import MPNN, MessagePassing
 
 SIZES = {
@@ -104,7 +105,8 @@ def test_mean_readout_is_the_prediction_of_an_atom() -> None:
     atoms = batch.ptr.diff()[:, None]
     torch.testing.assert_close(summed(batch).prediction, averaged(batch).prediction * atoms)
     assert isinstance(summed, MPNN)
-    assert type(summed).hyperparameters_for(extensive=True, cutoff=3.0)["readout"] == "sum"
+    preset = type(summed).hyperparameters_for(Purpose(True, False, False, cutoff=3.0))
+    assert preset["readout"] == "sum"
 
 
 @pytest.mark.parametrize("readout", ["sum", "mean"])

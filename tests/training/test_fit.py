@@ -103,12 +103,12 @@ def test_the_mean_predicts_the_mean_of_the_training_targets(data: TaskData) -> N
 
 
 def test_the_task_decides_readout_and_cutoff(tiny_store: GraphStore) -> None:
-    spec = tiny_store.spec
-    zpve = complete_hyperparameters(load_task("qm9/zpve"), spec, "schnet", {})
-    homo = complete_hyperparameters(load_task("qm9/homo"), spec, "schnet", {})
+    zpve = complete_hyperparameters(load_task("qm9/zpve"), tiny_store, "schnet", {})
+    homo = complete_hyperparameters(load_task("qm9/homo"), tiny_store, "schnet", {})
     assert (zpve["readout"], homo["readout"]) == ("sum", "mean")
-    assert zpve["cutoff"] == spec.cutoff
-    given = complete_hyperparameters(load_task("qm9/zpve"), spec, "schnet", {"readout": "mean"})
+    assert zpve["cutoff"] == tiny_store.spec.cutoff
+    changed = {"readout": "mean"}
+    given = complete_hyperparameters(load_task("qm9/zpve"), tiny_store, "schnet", changed)
     assert given["readout"] == "mean"
 
 

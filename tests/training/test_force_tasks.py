@@ -19,7 +19,7 @@ from molcryst_bench.bench.work import run_cell
 from molcryst_bench.sources.card import Target
 from molcryst_bench.training.data import TaskData
 from molcryst_bench.training.evaluate import evaluate
-from molcryst_bench.training.fit import Fitted, fit
+from molcryst_bench.training.fit import Fitted, complete_hyperparameters, fit
 from molcryst_bench.training.metrics import force_errors_of
 from molcryst_bench.training.settings import TrainingSettings
 from molcryst_bench.training.task import load_task
@@ -155,6 +155,14 @@ def test_names_of_tasks(data: TaskData) -> None:
         load_task("rmd17/ethanole")
     with pytest.raises(SettingsError, match="did you mean 'time_block'"):
         load_task("rmd17/ethanol@timeblock")
+
+
+def test_forces_ask_for_smooth_models_of_the_published_size(data: TaskData) -> None:
+    given = complete_hyperparameters(data.task, data.store, "torchmd_net", {})
+    assert (given["width"], given["layers"], given["basis"]) == (128, 6, 32)
+    assert given["smooth"]
+    assert given["readout"] == "sum"
+    assert not complete_hyperparameters(data.task, data.store, "cgcnn", {})["batch_norm"]
 
 
 def test_training_leaves_no_weights_frozen(data: TaskData) -> None:

@@ -17,6 +17,7 @@ class BatchNorm(nn.BatchNorm1d):
 
     running_mean: Tensor
     running_var: Tensor
+    num_batches_tracked: Tensor
 
     def __init__(self, features: int) -> None:
         super().__init__(features, momentum=_MOMENTUM)
