@@ -37,6 +37,8 @@ class CellResult(Settings):
     forces_mae: float | None = None  # over components
     forces_rmse: float | None = None
     forces_cosine: float | None = None  # mean over atoms
+    coverage_90: float | None = None  # part of the test subset in its 90 % interval
+    interval_90: float | None = None  # mean width of those intervals, in error_unit
     valid_mae: float
     n_train: int
     n_valid: int
@@ -124,6 +126,8 @@ def metrics_of(result: CellResult) -> dict[str, float]:
         f"forces_mae_{forces_unit}": result.forces_mae,
         f"forces_rmse_{forces_unit}": result.forces_rmse,
         "forces_cosine": result.forces_cosine,
+        "coverage_90": result.coverage_90,
+        f"interval_90_{unit}": result.interval_90,
     }
     return {name: error for name, error in errors.items() if error is not None}
 

@@ -18,15 +18,18 @@ from molcryst_bench.base.files import checksum_of, whole_folder, write_json
 from molcryst_bench.bench.cell import CellPlan
 from molcryst_bench.bench.predictions import PREDICTIONS, write_predictions
 from molcryst_bench.bench.progress import HISTORY, history_writer, kept
+from molcryst_bench.bench.release import load_dataset_card, write_release_card
 from molcryst_bench.bench.result import CellResult, metrics_of, write_result
 from molcryst_bench.graphs.store import GraphStore, open_store
 from molcryst_bench.training.checkpoint import WEIGHTS, ModelCard, save_model
 from molcryst_bench.training.data import TaskData
+from molcryst_bench.training.domain import domain_of
 from molcryst_bench.training.evaluate import Predictions, evaluate
 from molcryst_bench.training.fit import Fitted, fit
 from molcryst_bench.training.history import Epoch
 from molcryst_bench.training.resume import CHECKPOINT_SECONDS
 from molcryst_bench.training.task import Task
+from molcryst_bench.training.uncertainty import Calibration, save_calibration
 
 METRICS = "metrics.json"
 
@@ -60,11 +63,14 @@ def run_cell(
             checkpoint=checkpoint,
             checkpoint_seconds=checkpoint_seconds,
         )
-        test = evaluate(fitted.regressor, data, "test")
-        save_model(partial, fitted.regressor, _card(plan, data))
+        valid, test = (evaluate(fitted.regressor, data, subset) for subset in ("valid", "test"))
+        model, calibration = _card(plan, data), Calibration(valid.prediction - valid.target)
+        save_model(partial, fitted.regressor, model)
+        save_calibration(partial, calibration)
         write_predictions(partial / PREDICTIONS, test, plan.task)
-        result = _result(plan, data, fitted, test, partial)
+        result = _result(plan, data, fitted, test, calibration, partial)
         write_json(partial / METRICS, metrics_of(result))
+        write_release_card(partial, result, model, load_dataset_card(plan.store))
         write_result(partial, result)
     return result
 
@@ -80,9 +86,11 @@ def _card(plan: CellPlan, data: TaskData) -> ModelCard:
         model=plan.cell.model,
         hyperparameters=plan.hyperparameters,
         task=plan.cell.task,
+        target=data.task.target,
         unit=data.task.definition.unit,
+        forces_unit=data.task.forces_definition.unit if data.task.forces_definition else None,
         graph=data.store.spec,
-        elements=data.elements(),
+        **domain_of(data),
         seed=plan.cell.seed,
         training=plan.training,
         split=plan.task.split,
@@ -92,7 +100,12 @@ def _card(plan: CellPlan, data: TaskData) -> ModelCard:
 
 
 def _result(
-    plan: CellPlan, data: TaskData, fitted: Fitted, test: Predictions, folder: Path
+    plan: CellPlan,
+    data: TaskData,
+    fitted: Fitted,
+    test: Predictions,
+    calibration: Calibration,
+    folder: Path,
 ) -> CellResult:
     fitted_numbers = fitted.regressor.model.state_dict().values()  # of baselines, too
     return CellResult(
@@ -101,6 +114,7 @@ def _result(
         seed=plan.cell.seed,
         **test.errors._asdict(),
         **_force_errors(test, data.task),
+        **_interval_errors(test, data.task, calibration),
         dataset=data.task.dataset,
         target=data.task.target,
         split=plan.task.split,
@@ -137,6 +151,14 @@ def _force_errors(test: Predictions, task: Task) -> dict[str, Any]:
         return {}
     errors = {f"forces_{name}": value for name, value in test.forces.errors._asdict().items()}
     return errors | {"forces_unit": task.forces_definition.error_unit}
+
+
+def _interval_errors(test: Predictions, task: Task, calibration: Calibration) -> dict[str, Any]:
+    found = calibration.measure(test.prediction, test.target, coverage=0.9)
+    if found is None:
+        return {}
+    width = found.width * task.definition.error_factor
+    return {"coverage_90": found.coverage, "interval_90": width}
 
 
 def _peak_memory_mb() -> float:

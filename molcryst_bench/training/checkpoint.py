@@ -12,31 +12,40 @@ from safetensors.torch import load_file, save
 
 from molcryst_bench.base.errors import RunError
 from molcryst_bench.base.files import write_json
-from molcryst_bench.base.settings import Settings
 from molcryst_bench.graphs.neighbors import GraphSpec
 from molcryst_bench.models.registry import create_model
+from molcryst_bench.training.domain import Domain
 from molcryst_bench.training.regressor import Regressor
 from molcryst_bench.training.settings import TrainingSettings
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
+_READABLE = (1, FORMAT_VERSION)  # the first one did not say which structures it was trained on
 WEIGHTS, CARD = "model.safetensors", "model.json"
 
 
-class ModelCard(Settings):
+class ModelCard(Domain):
     """All that it takes to use a trained model, and where it came from."""
 
     format_version: int = FORMAT_VERSION
     model: str
     hyperparameters: dict[str, Any]
     task: str
+    target: str = Field(default="", description="what is predicted; the task's name by default")
     unit: str = Field(description="of the predictions")
+    forces_unit: str | None = Field(
+        default=None, description="of the forces, where they were learnt with the energies"
+    )
     graph: GraphSpec = Field(description="how structures become adjacency lists")
-    elements: list[int] = Field(description="atomic numbers in the training subset")
     seed: int
     training: TrainingSettings
     split: str
     store_digest: str
     split_digest: str
+
+    @property
+    def quantity(self) -> str:
+        """What is predicted, such as ``homo`` or ``energy``."""
+        return self.target or self.task.partition("/")[2]
 
 
 def save_model(folder: Path, regressor: Regressor, card: ModelCard) -> None:
@@ -47,7 +56,7 @@ def save_model(folder: Path, regressor: Regressor, card: ModelCard) -> None:
 
 
 def load_model(folder: Path) -> tuple[Regressor, ModelCard]:
-    """Read a trained model.
+    """Read a trained model; one of an older version lacks what it did not say.
 
     Raises:
         RunError: if the folder holds none, or a file of it is damaged; it is named.
@@ -71,6 +80,7 @@ def _load_card(path: Path) -> ModelCard:
     except ValueError as error:
         raise RunError(f"{path} is not valid JSON: {error}") from None
     version = content.get("format_version") if isinstance(content, dict) else None
-    if version != FORMAT_VERSION:
-        raise RunError(f"{path} has format version {version}, this program reads {FORMAT_VERSION}")
+    if version not in _READABLE:
+        readable = " and ".join(map(str, _READABLE))
+        raise RunError(f"{path} has format version {version}, this program reads {readable}")
     return ModelCard.parse(content, str(path))

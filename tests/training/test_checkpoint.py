@@ -82,7 +82,7 @@ def test_equal_models_are_equal_files(tiny_store: GraphStore, tmp_path: Path) ->
 
 
 def test_elements_outside_the_training_set_are_named(saved: Path) -> None:
-    with pytest.warns(UserWarning, match="not in the training set of this .*: Au, Pb"):
+    with pytest.warns(UserWarning, match="element Au not in the training set: 1 of 2"):
         mb.load_predictor(saved)([Atoms("Au"), Atoms("PbH", [[0, 0, 0], [0, 0, 1.7]])])
 
 
