@@ -135,6 +135,11 @@ def is_empty(text: str) -> bool:
     return text.strip().lower() in _EMPTY
 
 
+def is_structure_file(path: Path) -> bool:
+    """Return whether the name of a file says that it holds structures."""
+    return _suffix(path) == _CIF or _format_of(path) is not None
+
+
 def read_structure(path: Path) -> Atoms:
     """Read a file with one structure, in a format that its name tells.
 
@@ -179,7 +184,7 @@ def _files_by_name(folder: Path) -> dict[str, list[Path]]:
     """Return the structure files under their names in the folder, with and without suffix."""
     names: dict[str, list[Path]] = {}
     for path in visible_files(folder):
-        if _suffix(path) == _CIF or _format_of(path):
+        if is_structure_file(path):
             whole = path.relative_to(folder).as_posix()
             for name in {whole, whole.removesuffix(path.suffix)}:
                 names.setdefault(name, []).append(path)
