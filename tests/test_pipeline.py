@@ -36,6 +36,7 @@ SETTINGS: dict[str, Any] = {
         "schnet": {"hyperparameters": {"width": 16, "interactions": 1, "gaussians": 8}},
     },
     "training": {"epochs": 6, "batch_size": 32},
+    "training_by_dataset": {},
 }
 NUMBERS = ("mae", "rmse", "r2", "valid_mae", "key", "weights_sha256", "predictions_sha256")
 KILLS = 6

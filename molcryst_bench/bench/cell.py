@@ -80,7 +80,7 @@ def _plan_task(params: Params, task: Task) -> list[CellPlan]:
 def _plan(params: Params, task: Task, cell: Cell, store: GraphStore, split_digest: str) -> CellPlan:
     given = params.models[cell.model].hyperparameters
     hyperparameters = complete_hyperparameters(task, store, cell.model, given)
-    training = params.training_of(cell.model)
+    training = params.training_of(cell.model, task.dataset)
     model = get_model_class(cell.model)
     code = code_digest(model.__module__, *_FITTING)
     decisive = {

@@ -59,12 +59,17 @@ class Params(Settings):
     bench: BenchSettings
     models: dict[str, ModelSettings] = Field(min_length=1)
     training: TrainingSettings = TrainingSettings()
+    training_by_dataset: dict[str, dict[str, Any]] = Field(
+        default={}, description="in place of the common settings, for the tasks of a dataset"
+    )
     executor: ExecutorSettings = ExecutorSettings()
 
-    def training_of(self, model: str) -> TrainingSettings:
-        """Return the training settings of a model, its own in place of the common ones."""
-        values = {**self.training.model_dump(), **self.models[model].training}
-        return TrainingSettings.parse(values, f"{PARAMS}: models.{model}.training")
+    def training_of(self, model: str, dataset: str) -> TrainingSettings:
+        """Return the settings for a model on a dataset: the model's before its, before all's."""
+        changes = {**self.training_by_dataset.get(dataset, {}), **self.models[model].training}
+        values = {**self.training.model_dump(), **changes}
+        where = f"{PARAMS}: training_by_dataset.{dataset} or models.{model}.training"
+        return TrainingSettings.parse(values, where)
 
 
 def load_params(path: Path | None = None) -> Params:
@@ -141,7 +146,7 @@ def _check_names(params: Params, where: str) -> None:
     from molcryst_bench.sources.card import load_card
     from molcryst_bench.training.task import load_task
 
-    for dataset in params.datasets:
+    for dataset in (*params.datasets, *params.training_by_dataset):
         load_card(dataset)
     for name in params.bench.tasks:
         if (dataset := load_task(name).dataset) not in params.datasets:
@@ -150,4 +155,5 @@ def _check_names(params: Params, where: str) -> None:
     for model, settings in params.models.items():
         place = f"{where}: models.{model}.hyperparameters"
         get_model_class(model).Hyperparameters.parse(settings.hyperparameters, place)
-        params.training_of(model)
+        for dataset in params.datasets:
+            params.training_of(model, dataset)
