@@ -45,7 +45,10 @@ def _use(result: CellResult, dataset: Card) -> str:
         f"predictor(list_of_ase_atoms)  # a numpy array in {result.unit}",
         "```",
     ]
-    return f"Predicts `{result.target}`{meaning} in {result.unit}.\n\n" + "\n".join(example)
+    text = f"Predicts `{result.target}`{meaning} in {result.unit}.\n\n" + "\n".join(example)
+    if result.forces_unit is None:
+        return text
+    return text + "\n\nForces are in `predictor.energies_and_forces(list_of_ase_atoms).forces`."
 
 
 def _errors(result: CellResult) -> Iterator[str]:
@@ -56,7 +59,7 @@ def _errors(result: CellResult) -> Iterator[str]:
         yield f"mean absolute error of the forces {result.forces_mae:.4g} {result.forces_unit}"
     if result.coverage_90 is not None:
         width = f"{result.interval_90:.4g} {result.error_unit}"
-        yield f"90 % intervals: {width} wide, holding {100 * result.coverage_90:.1f} % of the truth"
+        yield f"90 % intervals: {width} wide, true for {100 * result.coverage_90:.1f} %"
     yield f"all on {result.n_test:,} structures of the test subset, which training has not seen"
 
 
@@ -67,10 +70,8 @@ def _limits(model: ModelCard) -> str:
 
 def _data(result: CellResult, dataset: Card) -> Iterator[str]:
     yield f"{dataset.title}: {dataset.description}"
-    sizes = (
-        f"{result.n_train:,} to train, {result.n_valid:,} to validate, {result.n_test:,} to test"
-    )
-    yield f"split `{result.split}`: {sizes}"
+    sizes = f"{result.n_train:,} training, {result.n_valid:,} validation, {result.n_test:,} test"
+    yield f"split `{result.split}`: {sizes} records"
     if recipe := dataset.splits.get(result.split):
         yield recipe.description
 

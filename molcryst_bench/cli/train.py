@@ -1,40 +1,81 @@
-"""``molcryst train``: one model on one task."""
+"""``molcryst train``: one model on one task, with one seed or several."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 import yaml
+
+if TYPE_CHECKING:
+    from molcryst_bench.bench.cell import CellPlan
+    from molcryst_bench.bench.result import CellResult
 
 
 @click.command()
 @click.argument("task")
 @click.argument("model")
-@click.option("--seed", default=0, show_default=True, help="Of weights and order.")
+@click.option("--seed", type=int, help="Of weights and order; 0 by default.")
+@click.option("--seeds", type=click.IntRange(min=2), help="Train this many, from seed 0 on.")
 @click.option("--set", "changes", multiple=True, metavar="KEY=VALUE", help="Change a setting.")
 @click.option("--resume", is_flag=True, help="Go on where a run of the same settings ended.")
 @click.option("--output", type=click.Path(path_type=Path), default=Path("runs"), show_default=True)
 def train(
-    task: str, model: str, seed: int, changes: tuple[str, ...], resume: bool, output: Path
+    task: str,
+    model: str,
+    seed: int | None,
+    seeds: int | None,
+    changes: tuple[str, ...],
+    resume: bool,
+    output: Path,
 ) -> None:
-    """Train MODEL on TASK, such as: molcryst train qm9/homo schnet --set epochs=20."""
+    """Train MODEL on TASK, such as: molcryst train qm9/homo schnet --set epochs=20.
+
+    Several seeds, such as --seeds 5, show how much a number depends on chance; the folder that
+    holds them is an ensemble for molcryst predict.
+    """
     from molcryst_bench.bench.cell import plan_cells
     from molcryst_bench.bench.params import load_params, single_cell
+    from molcryst_bench.cli.console import shown
+
+    if seed is not None and seeds is not None:
+        raise click.UsageError("--seed is for one seed, --seeds for several: choose one of them")
+    params, settings = load_params(), _parse(changes)
+    chosen = [seed or 0] if seeds is None else range(seeds)
+    plans = [plan_cells(single_cell(params, task, model, each, settings))[0] for each in chosen]
+    results = [_run(plan, output, resume) for plan in plans]
+    if seeds is not None:
+        folder = shown((output / plans[0].cell.name).parent)
+        click.echo(f"{task}, {model}: test error (MAE) {_spread(results)}; ensemble in {folder}")
+
+
+def _run(plan: CellPlan, output: Path, resume: bool) -> CellResult:
+    """Train one seed and say how good it is."""
+    from molcryst_bench.bench.runner import finished_result
+    from molcryst_bench.cli.console import shown
+
+    done = finished_result(plan, output) if resume else None
+    result = done or _train(plan, output, resume)
+    click.echo(
+        f"{plan.cell.name}: test error (MAE) {result.errors_in_words} over {result.n_test:,} "
+        f"structures; model in {shown(output / plan.cell.name)}"
+    )
+    return result
+
+
+def _train(plan: CellPlan, output: Path, resume: bool) -> CellResult:
     from molcryst_bench.bench.progress import checkpoint_path
     from molcryst_bench.bench.work import run_cell
     from molcryst_bench.cli.board import valid_error
-    from molcryst_bench.cli.console import progress_bar, shown
+    from molcryst_bench.cli.console import progress_bar
 
-    params = load_params()
-    (plan,) = plan_cells(single_cell(params, task, model, seed, _parse(changes)))
     if not resume:
         checkpoint_path(plan, output).unlink(missing_ok=True)
     total = plan.training.epochs if plan.trains else 1
     with progress_bar() as progress:
         bar = progress.add_task(plan.cell.name, total=total)
-        result = run_cell(
+        return run_cell(
             plan,
             output,
             on_epoch=lambda epoch: progress.update(
@@ -43,10 +84,19 @@ def train(
                 description=f"{plan.cell.name}: {valid_error(plan, epoch)}",
             ),
         )
-    click.echo(
-        f"{plan.cell.name}: test error (MAE) {result.errors_in_words} over {result.n_test:,} "
-        f"structures; model in {shown(output / plan.cell.name)}"
-    )
+
+
+def _spread(results: list[CellResult]) -> str:
+    """Return mean and sample standard deviation over seeds, of the forces, too."""
+    from statistics import fmean, stdev
+
+    first = results[0]
+    columns = [(first.error_unit, [each.mae for each in results])]
+    if first.forces_unit is not None:
+        of_forces = [each.forces_mae for each in results if each.forces_mae is not None]
+        columns.append((first.forces_unit, of_forces))
+    words = [f"{fmean(errors):.4g} ± {stdev(errors):.2g} {unit}" for unit, errors in columns]
+    return f"{', '.join(words)}, mean and standard deviation over {len(results)} seeds"
 
 
 def _parse(changes: tuple[str, ...]) -> dict[str, Any]:
