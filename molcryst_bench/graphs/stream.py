@@ -83,9 +83,9 @@ class StreamLoader(Loader):
     def _blocks(self) -> list[Tensor]:
         """Cut the rows where blocks of the store end; a block without rows is not read."""
         size = max(1, _BLOCK_BYTES // self.store.bytes_per_graph)
-        number = torch.div(self.rows, size, rounding_mode="floor")
-        counts = torch.unique_consecutive(number, return_counts=True)[1]
-        return list(torch.split(self.rows, counts.tolist()))
+        ends = torch.arange(size, len(self.store) + size, size)
+        counts = torch.searchsorted(self.rows, ends).diff(prepend=torch.zeros(1, dtype=torch.int64))
+        return [rows for rows in torch.split(self.rows, counts.tolist()) if len(rows)]
 
     def _read(self, blocks: Sequence[Tensor]) -> FlatGraphs:
         parts = []
