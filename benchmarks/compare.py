@@ -33,6 +33,7 @@ def compare(
     theirs: Callable[[], object],
     limit: Callable[[float], str] = lambda rate: "",
     their_work: float | None = None,
+    rounds: int = ROUNDS,
 ) -> Row:
     """Time both in turn after one round that does not count.
 
@@ -45,9 +46,10 @@ def compare(
         theirs: the same by the peer.
         limit: says how far a rate is from the limit of the machine.
         their_work: done in one call of ``theirs``, if it is another amount.
+        rounds: that count; few, where the peer is slow.
     """
     pairs = []
-    for _ in range(ROUNDS + 1):
+    for _ in range(rounds + 1):
         mine, other = _seconds(ours), _seconds(theirs)
         pairs.append((work / mine, (their_work or work) / other))
     del pairs[0]

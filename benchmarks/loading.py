@@ -1,42 +1,73 @@
-"""Batches of molecules from memory, and bytes on disk, against PyTorch Geometric."""
+"""Batches from memory and from disk, against PyTorch Geometric."""
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Iterable
-from pathlib import Path
+from dataclasses import dataclass
+from typing import Any
 
 import torch
-from torch_geometric.data import Data, InMemoryDataset
 from torch_geometric.loader import DataLoader
 
 from benchmarks.compare import Row, compare
-from benchmarks.data import STORE, qm9_data, qm9_store
+from benchmarks.data import as_data, coremof_store, qm9_store
 from benchmarks.machine import copy_gigabytes
 from molcryst_bench.graphs.loader import GraphLoader
+from molcryst_bench.graphs.store import GraphStore
 from molcryst_bench.graphs.stream import StreamLoader
 
-BATCH = 128
+
+@dataclass(frozen=True)
+class Case:
+    """Graphs and how many of them make a batch."""
+
+    name: str
+    store: GraphStore
+    target: str
+    limits: dict[str, int | None]
+
+    @property
+    def rows(self) -> torch.Tensor:
+        """All graphs."""
+        return torch.arange(len(self.store))
+
+    def from_memory(self) -> GraphLoader:
+        """Return a loader of the graphs in memory."""
+        graphs = self.store.graphs.with_targets([self.target])
+        return GraphLoader(graphs, self.rows, **self._common())
+
+    def from_disk(self) -> StreamLoader:
+        """Return a loader that reads the store in every epoch."""
+        return StreamLoader(self.store, self.rows, targets=[self.target], **self._common())
+
+    def peer(self) -> DataLoader:
+        """Return PyG's loader; it counts graphs alone, so it takes the mean of ours."""
+        mean = round(len(self.store) / len(self.from_memory()))
+        return DataLoader(as_data(self.store), mean, shuffle=True)
+
+    def _common(self) -> dict[str, Any]:
+        return {"shuffle": True, "seed": 0, "batch_size": None} | self.limits
 
 
 def rows() -> list[Row]:
-    """Return the rows on loading and storing."""
-    return [_in_memory(), _streamed(), _bytes_on_disk()]
+    """Return the rows on loading."""
+    cases = [
+        Case("QM9 graphs in batches of 128", qm9_store(), "homo", {"batch_size": 128}),
+        Case("CoRE MOF graphs, 4,096 atoms at most", coremof_store(), "lcd", {"max_atoms": 4096}),
+    ]
+    return [row for case in cases for row in (_in_memory(case), _streamed(case))]
 
 
-def _in_memory() -> Row:
-    graphs = qm9_store().graphs.with_targets(["homo"])
-    everything = torch.arange(len(qm9_data()))
-    ours = GraphLoader(graphs, everything, BATCH, shuffle=True, seed=0)
-    theirs = DataLoader(qm9_data(), BATCH, shuffle=True)
+def _in_memory(case: Case) -> Row:
+    ours, theirs = case.from_memory(), case.peer()
     bandwidth, size = copy_gigabytes(), _bytes_per_graph(ours)
     return compare(
-        "QM9 graphs in batches of 128",
+        case.name,
         "PyG DataLoader, one process",
         "graphs/s",
-        len(everything),
-        lambda: _exhaust(ours),
-        lambda: _exhaust(theirs),
+        len(case.store),
+        lambda: exhaust(ours),
+        lambda: exhaust(theirs),
         limit=lambda rate: (
             f"{100 * rate * size / bandwidth / 1e9:.0f} % of a copy's bandwidth "
             f"({bandwidth:.1f} GB/s) goes into batches; operator calls hold the rest"
@@ -44,25 +75,23 @@ def _in_memory() -> Row:
     )
 
 
-def _streamed() -> Row:
-    store = qm9_store()
-    everything = torch.arange(len(store))
-    ours = StreamLoader(store, everything, BATCH, shuffle=True, seed=0, targets=["homo"])
-    theirs = DataLoader(qm9_data(), BATCH, shuffle=True)
+def _streamed(case: Case) -> Row:
+    ours, theirs = case.from_disk(), case.peer()
     return compare(
-        "QM9 graphs streamed from disk, shuffled",
+        f"{case.name}, streamed from disk",
         "PyG DataLoader over graphs in memory, one process",
         "graphs/s",
-        len(everything),
-        lambda: _exhaust(ours),
-        lambda: _exhaust(theirs),
+        len(case.store),
+        lambda: exhaust(ours),
+        lambda: exhaust(theirs),
         limit=lambda rate: (
             "reading, in a thread of its own, and gathering take turns for the interpreter's lock"
         ),
     )
 
 
-def _exhaust(batches: Iterable[object]) -> None:
+def exhaust(batches: Iterable[object]) -> None:
+    """Run through an epoch."""
     for _ in batches:
         pass
 
@@ -70,33 +99,5 @@ def _exhaust(batches: Iterable[object]) -> None:
 def _bytes_per_graph(loader: GraphLoader) -> float:
     """Return the bytes that a copy would read and write to make the tensors of a graph."""
     batch = next(iter(loader))
-    tensors = [batch.z, batch.pos, batch.edge_index, batch.batch, batch.ptr]
-    return 2 * sum(tensor.nbytes for tensor in tensors) / BATCH
-
-
-def _bytes_on_disk() -> Row:
-    """Compare sizes: no clock is involved, so one round tells all."""
-    graphs = len(qm9_data())
-    ours = sum(path.stat().st_size for path in STORE.rglob("*") if path.is_file()) / graphs
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "processed.pt"
-        # The same content: both stores hold all sixteen targets.
-        full = [_with_all_targets(row) for row in range(graphs)]
-        InMemoryDataset.save(full, str(path))
-        theirs = path.stat().st_size / graphs
-    ratio = theirs / ours
-    return Row(
-        "QM9 graphs on disk, all targets",
-        "PyG processed file, both edge directions",
-        "bytes/graph",
-        ours,
-        theirs,
-        ratio,
-        (ratio, ratio),
-        "positions and charges are noise to a compressor: they are most of what is left",
-    )
-
-
-def _with_all_targets(row: int) -> Data:
-    graph, plain = qm9_store()[row], qm9_data()[row]
-    return Data(z=plain.z, pos=plain.pos, edge_index=plain.edge_index, **graph.targets)
+    tensors = [value for _, value in batch if isinstance(value, torch.Tensor)]
+    return 2 * sum(tensor.nbytes for tensor in tensors) / batch.num_graphs
