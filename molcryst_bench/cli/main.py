@@ -51,6 +51,7 @@ class LazyGroup(click.Group):
     context_settings={"help_option_names": ["-h", "--help"]},
     lazy={
         "data": ("molcryst_bench.cli.data:data", "Fetch, build, check and show datasets."),
+        "models": ("molcryst_bench.cli.models:models", "List models, or show one in full."),
         "train": ("molcryst_bench.cli.train:train", "Train one model on one task."),
         "bench": ("molcryst_bench.cli.bench:bench", "Run the benchmark, or see how far it is."),
         "repro": ("molcryst_bench.cli.repro:repro", "Run the whole pipeline, as far as needed."),
