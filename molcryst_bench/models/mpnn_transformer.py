@@ -32,7 +32,7 @@ class MPNNTransformerHyperparameters(MPNNHyperparameters):
 class MPNNTransformer(MPNN):
     r"""MPNN-transformer: enn-s2s with self-attention over all atoms before the reading.
 
-    After the messages of :class:`MPNN`, atoms see the whole graph in several encoder layers, each
+    After the messages of ``mpnn``, atoms see the whole graph in several encoder layers, each
 
     .. math:: h \leftarrow h + W_O\,[\mathrm{softmax}(Q_a K_a^\top / \sqrt{d})\,V_a]_{a = 1 \dots A}
 

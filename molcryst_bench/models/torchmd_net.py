@@ -51,7 +51,7 @@ class TorchMDNet(GradientModel):
 
     With the radial basis :math:`e(d)` and the cosine cut-off :math:`C(d)`, an atom starts as
 
-    .. math:: x_i = W\,[E_{z_i},\ \textstyle\sum_j C(d_{ij})\,(W^F e(d_{ij})) \circ E'_{z_j}],
+    .. math:: x_i = W\,[E_{z_i},\ \sum_j C(d_{ij})\,(W^F e(d_{ij})) \circ E'_{z_j}],
               \qquad \vec v_i = 0
 
     In each layer, with queries, keys and values :math:`q, k, s^0, s^1, s^2` that are linear in the
@@ -60,17 +60,23 @@ class TorchMDNet(GradientModel):
 
     .. math::
 
-        y_i &= \sum_j C\,\mathrm{SiLU}\Big(\sum_{\text{head}} q_i \circ k_j \circ D^k\Big)\,
-               (s^0_j \circ D^0) \\
-        \vec w_i &= \sum_j s^1_j \circ D^1 \circ \vec v_j
-                    + (s^2_j \circ D^2)\,\vec d_{ij} / d_{ij}
+        y_i = \sum_j C\,\mathrm{SiLU}\Big(\sum_\mathrm{head} q_i \circ k_j \circ D^k\Big)\,
+              (s^0_j \circ D^0)
+
+    .. math::
+
+        \vec w_i = \sum_j s^1_j \circ D^1 \circ \vec v_j
+                   + (s^2_j \circ D^2)\,\vec d_{ij} / d_{ij}
 
     and updates its state with :math:`o = W^o y_i`:
 
     .. math::
 
-        x_i &\leftarrow x_i + o^2 + o^1 \circ \langle U_1 \vec v_i, U_2 \vec v_i\rangle \\
-        \vec v_i &\leftarrow \vec v_i + \vec w_i + o^0 \circ U_3 \vec v_i
+        x_i \leftarrow x_i + o^2 + o^1 \circ \langle U_1 \vec v_i, U_2 \vec v_i\rangle
+
+    .. math::
+
+        \vec v_i \leftarrow \vec v_i + \vec w_i + o^0 \circ U_3 \vec v_i
 
     Two gated equivariant blocks turn normalised features and vectors into an atom's contribution;
     contributions are summed or averaged. If ``smooth``, :math:`C` also scales what
