@@ -70,7 +70,8 @@ def _as_part(store: GraphStore) -> dict[str, np.ndarray]:
 
 
 def _ids(store: GraphStore, copy: int) -> np.ndarray:
-    return np.char.add(store.ids, f"-{copy}")
+    """Return ids that are in order over all copies, as those of a real dataset mostly are."""
+    return np.char.add(f"{copy:06d}-", store.ids)
 
 
 def _save_random_split(ids: np.ndarray, path: Path) -> None:

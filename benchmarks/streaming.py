@@ -20,7 +20,8 @@ import torch
 from benchmarks.data import qm9_store
 from benchmarks.large import write_large_store
 from molcryst_bench.cli.console import console, counted
-from molcryst_bench.graphs.store import open_store
+from molcryst_bench.graphs.loader import Loader
+from molcryst_bench.graphs.store import GraphStore, open_store
 from molcryst_bench.graphs.stream import StreamLoader
 
 BATCH = 128
@@ -53,10 +54,8 @@ def measure(path: Path, split: str | None) -> dict[str, Any]:
     torch.set_num_threads(1)
     at_start = _peak_gigabytes()
     store = open_store(path)
-    rows = torch.arange(len(store)) if split is None else store.split(split).rows("train")
-    loader = StreamLoader(store, rows, BATCH, shuffle=True, seed=0, targets=["homo"])
     start = time.perf_counter()
-    graphs = sum(batch.num_graphs for batch in loader)
+    graphs = sum(batch.num_graphs for batch in _stream(store, split))
     return {
         "graphs": graphs,
         "decoded_gigabytes": len(store) * store.bytes_per_graph / 1e9,
@@ -64,6 +63,13 @@ def measure(path: Path, split: str | None) -> dict[str, Any]:
         "start_gigabytes": at_start,
         "peak_gigabytes": _peak_gigabytes(),
     }
+
+
+def _stream(store: GraphStore, split: str | None) -> Loader:
+    common: dict[str, Any] = {"batch_size": BATCH, "shuffle": True, "seed": 0, "targets": ["homo"]}
+    if split is not None:
+        return store.loader(split, "train", stream=True, **common)
+    return StreamLoader(store, torch.arange(len(store)), **common)
 
 
 def in_fresh_process(path: Path, split: str | None) -> dict[str, Any]:

@@ -18,6 +18,7 @@ from molcryst_bench.graphs.split_folder import SplitFolder
 from molcryst_bench.sources.card import Feature, Target
 
 if TYPE_CHECKING:
+    from torch import Tensor
     from torch_geometric.data import Data
 
     from molcryst_bench.graphs.flat import FlatGraphs
@@ -186,8 +187,7 @@ class GraphStore:
         from molcryst_bench.graphs.loader import GraphLoader
         from molcryst_bench.graphs.stream import StreamLoader
 
-        drawn = self.split(split)
-        rows = (drawn if group is None else drawn.of_group(group)).rows(subset)
+        rows = self._rows(split, subset, group, in_blocks=stream)
         common: dict[str, Any] = {
             "max_atoms": max_atoms,
             "max_edges": max_edges,
@@ -198,6 +198,17 @@ class GraphStore:
             return StreamLoader(self, rows, batch_size, shuffle, seed, targets=targets, **common)
         graphs = self.graphs if targets is None else self.graphs.with_targets(targets)
         return GraphLoader(graphs, rows, batch_size, shuffle, seed, **common)
+
+    def _rows(self, split: str, subset: str, group: str | None, in_blocks: bool) -> Tensor:
+        """Return the positions of a subset, without all ids in memory where that can be done."""
+        from molcryst_bench.graphs.split_rows import rows_in_blocks
+
+        if in_blocks and group is None:
+            found = rows_in_blocks(self.splits, split, self, subset)
+            if found is not None and len(found):
+                return found
+        drawn = self.split(split)
+        return (drawn if group is None else drawn.of_group(group)).rows(subset)
 
     def verify(self, progress: Callable[[int, int], None] = lambda done, total: None) -> None:
         """Check every file of the store, its values and its splits.
