@@ -21,6 +21,7 @@ from molcryst_bench.bench.progress import HISTORY, history_writer, kept
 from molcryst_bench.bench.release import load_dataset_card, write_release_card
 from molcryst_bench.bench.result import CellResult, metrics_of, write_result
 from molcryst_bench.graphs.store import GraphStore, open_store
+from molcryst_bench.models.registry import get_model_class
 from molcryst_bench.training.checkpoint import WEIGHTS, ModelCard, save_model
 from molcryst_bench.training.data import TaskData
 from molcryst_bench.training.domain import domain_of
@@ -91,12 +92,20 @@ def _card(plan: CellPlan, data: TaskData) -> ModelCard:
         forces_unit=data.task.forces_definition.unit if data.task.forces_definition else None,
         graph=data.store.spec,
         **domain_of(data),
+        features=model_features(plan.cell.model, data.store),
         seed=plan.cell.seed,
         training=plan.training,
         split=plan.task.split,
         store_digest=plan.store_digest,
         split_digest=plan.split_digest,
     )
+
+
+def model_features(model: str, store: GraphStore) -> list[tuple[str, str]]:
+    """Return names and units of what the model has to be told beside a structure."""
+    if not get_model_class(model).reads_features:
+        return []
+    return [(name, feature.unit) for name, feature in store.features.items()]
 
 
 def _result(

@@ -58,6 +58,7 @@ class BoostedTrees(ClosedFormModel):
     """
 
     Hyperparameters = BoostedTreesHyperparameters
+    reads_features = True
     weight: Tensor  # (linear features, targets)
     offset: Tensor  # (targets,)
     typical: Tensor  # (linear features,) in place of a missing one

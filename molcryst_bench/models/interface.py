@@ -37,6 +37,7 @@ class Model(nn.Module, ABC):
     """
 
     Hyperparameters: ClassVar[type[Settings]]
+    reads_features: ClassVar[bool] = False  # known numbers of a structure, (graphs, features)
 
     def __init__(self, hyperparameters: Any) -> None:
         super().__init__()

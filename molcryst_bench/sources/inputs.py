@@ -129,11 +129,13 @@ def _structures(path: Path) -> Iterator[Atoms]:
 
 
 def _plain(atoms: Atoms) -> Atoms:
-    """Return the structure alone, without what else its file said.
+    """Return the structure with what its file tells of it in ``info``, without calculators.
 
     Raises:
         BadRecordError: if it has no atoms, or one of an unknown element.
     """
     if len(atoms) == 0 or not atoms.numbers.all():
         raise BadRecordError("has no atoms, or one of an unknown element")
-    return Atoms(atoms.numbers, atoms.positions, cell=atoms.cell, pbc=atoms.pbc)
+    return Atoms(
+        atoms.numbers, atoms.positions, cell=atoms.cell, pbc=atoms.pbc, info=dict(atoms.info)
+    )

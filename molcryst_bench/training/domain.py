@@ -36,6 +36,9 @@ class Domain(Settings):
     volume_per_atom: tuple[float, float] | None = Field(
         default=None, description="smallest and largest of the crystals in Å^3; null without any"
     )
+    features: list[tuple[str, str]] = Field(
+        default=[], description="name and unit of each number that the model wants to be told"
+    )
 
     def in_words(self) -> list[str]:
         """Return one phrase for each range that is known."""
@@ -46,6 +49,9 @@ class Domain(Settings):
             words.append("periodic structures" if self.periodic else "molecules, without a cell")
         if self.volume_per_atom is not None:
             words.append("volumes of {:.3g} to {:.3g} Å^3 per atom".format(*self.volume_per_atom))
+        if self.features:
+            told = ", ".join(f"{name} ({unit})" for name, unit in self.features)
+            words.append(f"known {told}: give them in `atoms.info` under these names")
         return words
 
     def outside(self, structures: Iterable[Atoms]) -> Counter[str]:
@@ -59,6 +65,8 @@ class Domain(Settings):
             yield "number of atoms outside the {:,} to {:,} of the training set".format(*self.atoms)
         if self.periodic is not None and bool(atoms.pbc.any()) != self.periodic:
             yield _OTHER_KIND[self.periodic]
+        if absent := [name for name, _ in self.features if name not in atoms.info]:
+            yield f"not told {', '.join(absent)} (atoms.info), which the model learnt from"
         volumes, crystal = self.volume_per_atom, atoms.pbc.all() and len(atoms) > 0
         if volumes and crystal and not _within(atoms.get_volume() / len(atoms), volumes, _ROUNDING):
             yield "volume outside the {:.3g} to {:.3g} Å^3 per atom of the training set".format(

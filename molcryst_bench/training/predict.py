@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import math
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -13,6 +14,7 @@ from ase import Atoms
 
 from molcryst_bench.base.errors import RunError
 from molcryst_bench.graphs.single import build_batch
+from molcryst_bench.sources.record import BadRecordError
 from molcryst_bench.training.checkpoint import CARD, ModelCard, load_model
 from molcryst_bench.training.domain import outside_in_words
 from molcryst_bench.training.regressor import Predicted, Regressor, predict_all
@@ -168,11 +170,19 @@ class Predictor:
         count = len(self.members)
         parts = [Predicted(torch.empty(count, 0).double(), torch.empty(count, 0, 3).double())]
         for start in range(0, len(structures), batch_size):
-            batch = build_batch(structures[start : start + batch_size], self.card.graph)
+            batch = self._batch(structures[start : start + batch_size])
             found = [predict_all(member, [batch], self.device, forces) for member in self.members]
             parts.append(Predicted(*map(torch.stack, zip(*found, strict=True))))
         values, gradients = zip(*parts, strict=True)
         return Predicted(torch.cat(values, 1), torch.cat(gradients, 1))
+
+    def _batch(self, structures: Sequence[Atoms]) -> Any:
+        """Return the graphs, with what ``atoms.info`` knows of what the model wants to be told."""
+        batch = build_batch(structures, self.card.graph)
+        if names := [name for name, _ in self.card.features]:
+            rows = [[_told(each, name) for name in names] for each in structures]
+            batch.features = torch.tensor(rows, dtype=torch.float64)  # (structures, features)
+        return batch
 
     def _values(self, structures: Sequence[Atoms], batch_size: int) -> np.ndarray:
         """Return the prediction of each member, (members, structures)."""
@@ -181,6 +191,15 @@ class Predictor:
     def _warn_of_strangers(self, structures: Sequence[Atoms]) -> None:
         for sentence in outside_in_words(self.card.outside(structures), len(structures)):
             warnings.warn(sentence, stacklevel=3)
+
+
+def _told(atoms: Atoms, name: str) -> float:
+    """Return a number that is known of a structure; NaN where it is not told."""
+    value = atoms.info.get(name, math.nan)
+    try:
+        return float(value)
+    except (TypeError, ValueError):
+        raise BadRecordError(f"atoms.info['{name}'] is {value!r}, not a number") from None
 
 
 def split_by_structure(rows: np.ndarray, structures: Sequence[Atoms]) -> list[np.ndarray]:

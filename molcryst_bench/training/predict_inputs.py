@@ -67,8 +67,9 @@ def predict_inputs(
     inputs = [each for word in words for each in _inputs(word, fail)]
     frames = _frames(inputs, fail, progress)
     while chunk := list(islice(frames, _CHUNK)):
-        found.outside += predictor.card.outside([frame.atoms for frame in chunk])
-        found.items += _predict(predictor, chunk, forces, fail)
+        predicted = list(_predict(predictor, chunk, forces, fail))
+        found.items += predicted
+        found.outside += predictor.card.outside(each.frame.atoms for each in predicted)
     return found
 
 

@@ -5,7 +5,10 @@ from __future__ import annotations
 import json
 import shutil
 from pathlib import Path
+from typing import Any
 
+import handmade
+import mofs
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
@@ -16,10 +19,17 @@ from ase.build import molecule
 
 import molcryst_bench as mb
 from molcryst_bench.base.errors import MolcrystError, RunError, SettingsError
+from molcryst_bench.base.settings import Settings
 from molcryst_bench.bench.result import read_result
+from molcryst_bench.bench.work import model_features
 from molcryst_bench.graphs.store import open_store
+from molcryst_bench.models.interface import Model, Output
+from molcryst_bench.sources.hmof_sample import HmofSample
+from molcryst_bench.sources.record import BadRecordError
 from molcryst_bench.training.data import TaskData
 from molcryst_bench.training.evaluate import evaluate
+from molcryst_bench.training.predict import Predictor
+from molcryst_bench.training.regressor import Regressor
 from molcryst_bench.training.task import load_task
 
 STRUCTURES = [molecule(name) for name in ("CH4", "H2O", "CH3OH", "C2H6")]
@@ -164,6 +174,48 @@ def test_a_model_of_the_first_format_is_read_without_what_it_did_not_say(
     assert not [warning for warning in recwarn if "training set" in str(warning.message)]
     with pytest.raises(RunError, match=r"no validation errors .* train it again"):
         predictor.interval(STRUCTURES)
+
+
+class Told(Model):
+    """Predicts the difference of two known numbers."""
+
+    Hyperparameters = Settings
+    reads_features = True
+
+    def forward(self, batch: Any) -> Output:
+        first, second = batch.features.unbind(1)
+        return Output((first - second)[:, None], batch.features, batch.features)
+
+
+def test_a_model_is_told_what_it_learnt_from_by_name(on_qm9: Path) -> None:
+    card = mb.load_predictor(on_qm9 / "0").card
+    told = card.model_copy(update={"features": [("pore", "Å"), ("void", "1")]})
+    predictor = Predictor([Regressor(Told(Settings()))], told)
+    water = [molecule("H2O"), molecule("H2O"), molecule("H2O")]
+    water[0].info = {"void": 0.25, "pore": "7.5"}
+    water[1].info = {"void": 0.5}
+    with pytest.warns(UserWarning, match="not told") as said:
+        found = predictor(water)
+    np.testing.assert_array_equal(found, [7.25, np.nan, np.nan])
+    assert [str(each.message).partition(";")[0] for each in said] == [
+        "not told pore (atoms.info), which the model learnt from: 1 of 3 structures",
+        "not told pore, void (atoms.info), which the model learnt from: 1 of 3 structures",
+    ]
+    water[2].info = {"void": 0.5, "pore": "wide"}
+    with pytest.raises(BadRecordError, match=r"atoms.info\['pore'\] is 'wide', not a number"):
+        predictor(water[2:])
+
+
+def test_the_card_names_what_the_model_learnt_from(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(mofs.make_project(tmp_path / "project"))
+    path = handmade.write_zip(tmp_path / "s.zip", mofs.sample_members())
+    store = mofs.build(HmofSample((handmade.raw_file(path),)), path)
+    found = model_features("boosted_trees", store)
+    assert [name for name, _ in found] == list(store.graphs.feature_names)
+    assert dict(found)["pld"] == "Å"
+    assert model_features("ridge", store) == []
 
 
 def test_a_folder_without_a_model_is_named(tmp_path: Path) -> None:
