@@ -53,6 +53,9 @@ def test_a_forest_predicts_what_scikit_learn_predicts(missing: float) -> None:
     unseen = np.concatenate([random.normal(size=(300, 6)) * 2, np.full((1, 6), np.nan)])
     expected = np.stack([model.predict(unseen) for model in fitted], axis=1)
     assert forest(torch.from_numpy(unseen)).numpy() == pytest.approx(expected, abs=1e-12)
+    single = unseen.astype(np.float32)
+    expected = np.stack([model.predict(single) for model in fitted], axis=1)
+    assert forest(torch.from_numpy(single)).numpy() == pytest.approx(expected, abs=1e-12)
 
 
 def test_residuals_are_those_of_fits_without_each_row() -> None:
@@ -117,12 +120,12 @@ def test_they_learn_geometry_and_a_copy_predicts_the_same(readout: str) -> None:
     models = []
     for _ in range(2):
         torch.manual_seed(3)
-        models.append(create_model("boosted_trees", readout=readout, trees=60, leaf_size=5))
+        models.append(create_model("boosted_trees", readout=readout, trees=15, learning_rate=0.2))
         models[-1].fit([batch], target)
     prediction = models[0](batch).prediction
     assert torch.equal(prediction, models[1](batch).prediction)
     assert (prediction - target).abs().mean() < 0.3 * (target - target.mean()).abs().mean()
-    copy = create_model("boosted_trees", readout=readout, trees=60, leaf_size=5)
+    copy = create_model("boosted_trees", readout=readout, trees=15, learning_rate=0.2)
     copy.load_state_dict(models[0].state_dict())
     assert torch.equal(copy(batch).prediction, prediction)
 
@@ -134,7 +137,7 @@ def test_known_features_count_and_may_be_missing() -> None:
     batch.features[::7, 1] = torch.nan
     target = batch.features[:, :1].sign()
     torch.manual_seed(0)
-    model = create_model("boosted_trees", trees=60, leaf_size=5)
+    model = create_model("boosted_trees", trees=15, learning_rate=0.2)
     model.fit([batch], target)
     assert (model(batch).prediction.sign() == target).double().mean() > 0.95
     del batch.features

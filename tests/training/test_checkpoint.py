@@ -20,10 +20,13 @@ from molcryst_bench.training.fit import fit
 from molcryst_bench.training.settings import TrainingSettings
 from molcryst_bench.training.task import load_task
 
-SMALL = {"width": 8, "interactions": 1, "gaussians": 8}
+SMALL = {
+    "schnet": {"width": 8, "interactions": 1, "gaussians": 8},
+    "boosted_trees": {"trees": 20, "leaf_size": 2},
+}
 
 
-@pytest.fixture(params=["schnet", "ridge", "mean"])
+@pytest.fixture(params=["schnet", "ridge", "mean", "boosted_trees"])
 def saved(request: pytest.FixtureRequest, tiny_store: GraphStore, tmp_path: Path) -> Path:
     folder = tmp_path / "cell"
     folder.mkdir()
@@ -35,7 +38,7 @@ def saved(request: pytest.FixtureRequest, tiny_store: GraphStore, tmp_path: Path
 def train_and_save(name: str, store: GraphStore, folder: Path) -> Predictions:
     data = TaskData.load(load_task("qm9/homo"), store)
     settings = TrainingSettings(epochs=2, batch_size=16)
-    fitted = fit(data, name, SMALL if name == "schnet" else {}, settings, seed=0)
+    fitted = fit(data, name, SMALL.get(name, {}), settings, seed=0)
     card = ModelCard(
         model=name,
         hyperparameters=fitted.regressor.model.hyperparameters.model_dump(),

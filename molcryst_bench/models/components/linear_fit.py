@@ -32,14 +32,14 @@ def fit_linear(x: Tensor, y: Tensor) -> LinearFit:
         y: (graphs, targets).
     """
     typical = x.nanmean(0).nan_to_num()
-    x = torch.where(x.isnan(), typical, x) - typical
-    spread = x.square().mean(0).sqrt()
+    x = torch.where(x.isnan(), typical, x).sub_(typical)
+    spread = torch.linalg.vector_norm(x, dim=0) / len(x) ** 0.5
     used = spread > _NO_SPREAD
-    x = x[:, used] / spread[used]
+    x = x[:, used].div_(spread[used])
     mean = y.mean(0)
     values, vectors = torch.linalg.eigh(x.T @ x)
-    rotated = x @ vectors
-    fits = [_fit(rotated, values.clamp(min=0), y - mean, alpha) for alpha in _PENALTIES]
+    x = x @ vectors
+    fits = [_fit(x, values.clamp(min=0), y - mean, alpha) for alpha in _PENALTIES]
     coefficients, residual = min(fits, key=lambda fit: float(fit[1].square().sum()))
     weight = y.new_zeros(len(used), y.shape[1])
     weight[used] = vectors @ coefficients / spread[used, None]
