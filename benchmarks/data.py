@@ -10,6 +10,7 @@ from torch_geometric.data import Data
 from molcryst_bench.base.executors import available_cores, local_executor
 from molcryst_bench.base.project import dataset_folder
 from molcryst_bench.graphs.build import BuildRequest, DatasetSettings, Sample, build_store
+from molcryst_bench.graphs.neighbors import GraphSpec
 from molcryst_bench.graphs.store import GraphStore, open_store
 from molcryst_bench.sources.card import load_card
 from molcryst_bench.sources.registry import get_dataset, obtain
@@ -22,13 +23,14 @@ _HERE = Path(__file__).parent
 @cache
 def qm9_store() -> GraphStore:
     """Return a store of molecules, built if it is not there yet."""
-    return _store("qm9", MOLECULES, _HERE / "store.zarr")
+    return _store("qm9", GraphSpec(), MOLECULES, _HERE / "store.zarr")
 
 
 @cache
 def coremof_store() -> GraphStore:
-    """Return a store of frameworks, built if it is not there yet."""
-    return _store("coremof", FRAMEWORKS, _HERE / "coremof-store.zarr")
+    """Return a store of frameworks with their nearest neighbours, as CGCNN takes them."""
+    spec = GraphSpec(cutoff=8.0, max_neighbors=12)
+    return _store("coremof", spec, FRAMEWORKS, _HERE / "coremof-store.zarr")
 
 
 @cache
@@ -45,9 +47,9 @@ def _plain(store: GraphStore, row: int) -> Data:
     return Data(**content, **{name: graph.targets[name] for name in list(graph.targets)[:1]})
 
 
-def _store(dataset: str, records: int, path: Path) -> GraphStore:
+def _store(dataset: str, graph: GraphSpec, records: int, path: Path) -> GraphStore:
     obtained = obtain(get_dataset(dataset), dataset_folder(dataset) / "raw")
-    settings = DatasetSettings(sample=Sample(size=records, seed=0))
+    settings = DatasetSettings(graph=graph, sample=Sample(size=records, seed=0))
     request = BuildRequest(load_card(dataset), obtained.source, obtained.paths, settings)
     with local_executor(available_cores()) as executor:
         build_store(request, path, executor, accept_quarantined=True)
