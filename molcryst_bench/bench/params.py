@@ -66,10 +66,15 @@ class Params(Settings):
 
     def training_of(self, model: str, dataset: str) -> TrainingSettings:
         """Return the settings for a model on a dataset: the model's before its, before all's."""
-        changes = {**self.training_by_dataset.get(dataset, {}), **self.models[model].training}
-        values = {**self.training.model_dump(), **changes}
-        where = f"{PARAMS}: training_by_dataset.{dataset} or models.{model}.training"
-        return TrainingSettings.parse(values, where)
+        changes = [
+            (f"training_by_dataset.{dataset}", self.training_by_dataset.get(dataset, {})),
+            (f"models.{model}.training", self.models[model].training),
+        ]
+        settings = self.training
+        for where, values in changes:
+            merged = {**settings.model_dump(), **values}
+            settings = TrainingSettings.parse(merged, f"{PARAMS}: {where}")
+        return settings
 
 
 def load_params(path: Path | None = None) -> Params:

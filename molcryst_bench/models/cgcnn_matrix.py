@@ -13,6 +13,10 @@ class CGCNNMatrix(CGCNN):
 
     Weights are those of ``cgcnn`` and so are predictions. Time and memory grow with the square of
     the number of atoms of the largest structure of a batch, not with the number of edges.
+
+    Reference: T. Xie, J. C. Grossman, Crystal graph convolutional neural networks for an accurate
+    and interpretable prediction of material properties, Phys. Rev. Lett. 120, 145301 (2018), doi
+    10.1103/PhysRevLett.120.145301.
     """
 
     def adjacency(self, batch: Any) -> Adjacency:

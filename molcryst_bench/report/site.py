@@ -41,8 +41,10 @@ _CELL_FILES = (
     ("metrics.json", "errors"),
     ("predictions.parquet", "predictions on the test set"),
     ("history.csv", "learning curve"),
+    ("card.md", "what the model is for, its limits and how to use it"),
     ("model.json", "architecture and configuration"),
     ("model.safetensors", "weights"),
+    ("calibration.safetensors", "errors on the validation set, for intervals"),
 )
 
 

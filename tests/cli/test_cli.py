@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -145,6 +146,9 @@ def test_every_profile_of_the_project_is_valid(
     project: Path, call: Call, pytestconfig: pytest.Config
 ) -> None:
     (project / "conf").mkdir()
+    for card in pytestconfig.rootpath.glob("datasets/*/card.yaml"):
+        (project / "datasets" / card.parent.name).mkdir(exist_ok=True)
+        shutil.copy(card, project / "datasets" / card.parent.name)
     for path in (pytestconfig.rootpath / "conf").glob("*.yaml"):
         (project / "conf" / path.name).write_bytes(path.read_bytes())
         code, text = call("profile", path.stem)
