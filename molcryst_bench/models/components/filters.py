@@ -53,8 +53,10 @@ def filtered_sum(
 def _works_in_blocks(x: Tensor, radial: Tensor) -> bool:
     """Return whether to work in blocks: on a CPU, and where no forces are asked for.
 
-    For them the filters must be differentiable, twice in training.
+    For them the filters must be differentiable, twice in training. A compiler fuses by itself.
     """
+    if torch.compiler.is_compiling():
+        return False
     on_cpu = x.device.type == "cpu" and not torch.is_autocast_enabled("cpu")
     return on_cpu and x.dtype == radial.dtype and not radial.requires_grad
 

@@ -78,6 +78,8 @@ def _takes_onednn(x: Tensor, weight: Tensor) -> bool:
     On processors that are not Intel's, MKL, which torch takes by itself, leaves half of what
     their vector units can do.
     """
+    if torch.compiler.is_compiling():  # the compiler knows torch's own products
+        return False
     return (
         x.device.type == "cpu"
         and x.dtype == weight.dtype == torch.float32
