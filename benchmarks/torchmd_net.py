@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import torch
@@ -17,6 +19,7 @@ from benchmarks.machine import product_gflops
 from molcryst_bench.graphs.loader import GraphLoader
 from molcryst_bench.graphs.neighbors import GraphSpec
 from molcryst_bench.graphs.single import build_batch
+from molcryst_bench.models.compiled import CompiledEnergyAndForces
 from molcryst_bench.models.forces import energy_and_forces
 from molcryst_bench.models.registry import create_model
 
@@ -25,21 +28,30 @@ PEER = "torchmd-net 3.1, which searches its own neighbours"
 
 
 def rows() -> list[Row]:
-    """Return the rows on TorchMD-NET."""
-    return [_one_molecule(), _training_on_energies(), _training_on_forces()]
+    """Return the rows on TorchMD-NET; what is compiled has a row beside that without."""
+    return [
+        _one_molecule(compiled=False),
+        _one_molecule(compiled=True),
+        _training_on_energies(),
+        _training_on_forces(),
+    ]
 
 
-def _one_molecule() -> Row:
+def _one_molecule(compiled: bool) -> Row:
     batch = _ethanol(1)
     ours, theirs = _ours().requires_grad_(False), _theirs(derivative=True).eval()
+    forces = CompiledEnergyAndForces(ours) if compiled else partial(energy_and_forces, ours)
+    seconds = _seconds_to_compile(lambda: forces(batch))
     return _compare(
-        "TorchMD-NET, energy and forces of one ethanol",
+        f"TorchMD-NET, energy and forces of one ethanol{_COMPILED * compiled}",
         [batch],
         products=2,
-        ours=lambda: _repeat(lambda: energy_and_forces(ours, batch)),
+        ours=lambda: _repeat(lambda: forces(batch)),
         theirs=lambda: _repeat(lambda: theirs(batch.z, batch.pos.clone(), batch.batch)),
         calls=_CALLS,
-        rest="calls of operators, each on a few kilobytes, hold the rest",
+        rest=f"compiled in {seconds:.0f} s before; products of few rows hold the rest"
+        if compiled
+        else "calls of operators, each on a few kilobytes, hold the rest",
     )
 
 
@@ -86,6 +98,15 @@ def _training_on_forces() -> Row:
         theirs=_epoch(theirs, their_loss, [batch]),
         rest="calls of operators for second derivatives hold the rest",
     )
+
+
+_COMPILED = ", compiled"
+
+
+def _seconds_to_compile(call: Callable[[], object]) -> float:
+    start = time.perf_counter()
+    call()
+    return time.perf_counter() - start
 
 
 _CALLS = 20  # in a round, of what takes milliseconds
