@@ -20,6 +20,7 @@ from molcryst_bench.training.module import TrainingModule
 from molcryst_bench.training.regressor import Regressor
 from molcryst_bench.training.resume import CHECKPOINT_SECONDS, Checkpoints, check_readable
 from molcryst_bench.training.settings import TrainingSettings
+from molcryst_bench.training.steps import Step, Steps
 
 
 def train(
@@ -30,6 +31,7 @@ def train(
     on_epoch: Callable[[Epoch], None] = lambda epoch: None,
     checkpoint: Path | None = None,
     checkpoint_seconds: float = CHECKPOINT_SECONDS,
+    on_step: Callable[[Step], None] = lambda step: None,
 ) -> list[Epoch]:
     """Train a regressor and leave it with the weights of its best epoch by validation error.
 
@@ -41,6 +43,7 @@ def train(
         on_epoch: called after each epoch, also after those before a checkpoint.
         checkpoint: where to keep one; if there is one already, training goes on from it.
         checkpoint_seconds: between two of them.
+        on_step: called now and then within an epoch.
 
     Returns:
         the history, an entry for each epoch.
@@ -52,7 +55,7 @@ def train(
     steps = settings.epochs * math.ceil(len(batches) / settings.accumulate)
     history = History(settings.patience, on_epoch)
     module = TrainingModule(regressor, data.task, settings, steps, history.errors)
-    callbacks: list[L.Callback] = [history]
+    callbacks: list[L.Callback] = [history, Steps(history, on_step)]
     if settings.average:
         callbacks.append(EMAWeightAveraging(decay=settings.average))
     if checkpoint is not None:

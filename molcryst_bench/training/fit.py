@@ -20,6 +20,7 @@ from molcryst_bench.training.history import Epoch
 from molcryst_bench.training.regressor import Regressor
 from molcryst_bench.training.resume import CHECKPOINT_SECONDS
 from molcryst_bench.training.settings import TrainingSettings
+from molcryst_bench.training.steps import Step
 from molcryst_bench.training.task import Task
 
 
@@ -46,6 +47,7 @@ def fit(
     on_epoch: Callable[[Epoch], None] = lambda epoch: None,
     checkpoint: Path | None = None,
     checkpoint_seconds: float = CHECKPOINT_SECONDS,
+    on_step: Callable[[Step], None] = lambda step: None,
 ) -> Fitted:
     """Train a model on a task; equal arguments give equal weights.
 
@@ -59,6 +61,7 @@ def fit(
         checkpoint: where to keep one; if there is one already, training goes on from it and ends
             with the same weights as without the break.
         checkpoint_seconds: between two of them.
+        on_step: called now and then within an epoch.
     """
     start = time.perf_counter()
     with torch.random.fork_rng(devices=range(torch.cuda.device_count())):
@@ -70,7 +73,7 @@ def fit(
         else:
             _fit_scaler(regressor, data, use_references=data.task.definition.extensive)
             history = train(
-                regressor, data, settings, seed, on_epoch, checkpoint, checkpoint_seconds
+                regressor, data, settings, seed, on_epoch, checkpoint, checkpoint_seconds, on_step
             )
     return Fitted(regressor.to("cpu"), history, time.perf_counter() - start)
 
@@ -87,15 +90,26 @@ def complete_hyperparameters(
         given: come before the task's and the model's defaults.
     """
     model = get_model_class(model_name)
-    purpose = Purpose(
+    decided = model.hyperparameters_for(_purpose(task, store))
+    where = f"hyperparameters of '{model_name}'"
+    return model.Hyperparameters.parse({**decided, **given}, where).model_dump()
+
+
+def published_training(task: Task, store: GraphStore, model_name: str) -> dict[str, Any]:
+    """Return the training settings of a model's paper for a kind of task.
+
+    A model that names none is trained with the defaults.
+    """
+    return get_model_class(model_name).training_for(_purpose(task, store))
+
+
+def _purpose(task: Task, store: GraphStore) -> Purpose:
+    return Purpose(
         extensive=task.definition.extensive,
         forces=bool(task.forces),
         periodic=store.periodic,
         cutoff=store.spec.cutoff,
     )
-    decided = model.hyperparameters_for(purpose)
-    where = f"hyperparameters of '{model_name}'"
-    return model.Hyperparameters.parse({**decided, **given}, where).model_dump()
 
 
 def _new_model(data: TaskData, name: str, given: Mapping[str, Any]) -> Model:
