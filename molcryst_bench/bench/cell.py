@@ -14,7 +14,7 @@ from molcryst_bench.graphs.store import GraphStore, open_store
 from molcryst_bench.models.interface import ClosedFormModel
 from molcryst_bench.models.registry import get_model_class
 from molcryst_bench.sources.card import Target
-from molcryst_bench.training.fit import complete_hyperparameters
+from molcryst_bench.training.fit import complete_hyperparameters, published_training
 from molcryst_bench.training.settings import TrainingSettings
 from molcryst_bench.training.task import Task, load_task
 
@@ -80,7 +80,8 @@ def _plan_task(params: Params, task: Task) -> list[CellPlan]:
 def _plan(params: Params, task: Task, cell: Cell, store: GraphStore, split_digest: str) -> CellPlan:
     given = params.models[cell.model].hyperparameters
     hyperparameters = complete_hyperparameters(task, store, cell.model, given)
-    training = params.training_of(cell.model, task.dataset)
+    published = published_training(task, store, cell.model)
+    training = params.training_of(cell.model, task.dataset, published)
     model = get_model_class(cell.model)
     code = code_digest(model.__module__, *_FITTING)
     decisive = {

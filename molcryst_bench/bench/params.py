@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Mapping
+from itertools import chain
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Literal
 
 from pydantic import Field
@@ -18,6 +20,7 @@ from molcryst_bench.graphs.build import DatasetSettings
 from molcryst_bench.training.settings import TrainingSettings
 
 PARAMS = "params.yaml"
+PUBLISHED = "published"  # the name of the profile of a model as its paper has it
 
 
 class ModelSettings(Settings):
@@ -25,6 +28,9 @@ class ModelSettings(Settings):
 
     hyperparameters: dict[str, Any] = Field(default={}, description="in place of the defaults")
     training: dict[str, Any] = Field(default={}, description="in place of the common settings")
+    training_by_dataset: dict[str, dict[str, Any]] = Field(
+        default={}, description="in place of these, for the tasks of a dataset"
+    )
 
 
 class BenchSettings(Settings):
@@ -58,19 +64,36 @@ class Params(Settings):
     datasets: dict[str, DatasetSettings]
     bench: BenchSettings
     models: dict[str, ModelSettings] = Field(min_length=1)
-    training: TrainingSettings = TrainingSettings()
+    training: TrainingSettings | None = Field(
+        default=None, description="of all models; without them, each one's published settings"
+    )
     training_by_dataset: dict[str, dict[str, Any]] = Field(
         default={}, description="in place of the common settings, for the tasks of a dataset"
     )
     executor: ExecutorSettings = ExecutorSettings()
 
-    def training_of(self, model: str, dataset: str) -> TrainingSettings:
-        """Return the settings for a model on a dataset: the model's before its, before all's."""
+    def training_of(
+        self, model: str, dataset: str, published: Mapping[str, Any] = MappingProxyType({})
+    ) -> TrainingSettings:
+        """Return the settings for a model on a dataset: the model's before its, before all's.
+
+        Args:
+            model: one of ``models``.
+            dataset: of the task.
+            published: those of the model's paper, which count where there are no common ones.
+        """
+        own = self.models[model]
         changes = [
             (f"training_by_dataset.{dataset}", self.training_by_dataset.get(dataset, {})),
-            (f"models.{model}.training", self.models[model].training),
+            (f"models.{model}.training", own.training),
+            (
+                f"models.{model}.training_by_dataset.{dataset}",
+                own.training_by_dataset.get(dataset, {}),
+            ),
         ]
-        settings = self.training
+        settings = self.training or TrainingSettings.parse(
+            dict(published), f"the published training of '{model}'"
+        )
         for where, values in changes:
             merged = {**settings.model_dump(), **values}
             settings = TrainingSettings.parse(merged, f"{PARAMS}: {where}")
@@ -102,12 +125,39 @@ def list_profiles() -> list[str]:
 
 def activate_profile(name: str) -> Params:
     """Make ``params.yaml`` a copy of the profile ``conf/<name>.yaml``."""
+    params = load_profile(name)
+    with whole_file(project_root() / PARAMS) as partial:
+        shutil.copyfile(_profile_path(name), partial)
+    return params
+
+
+def load_profile(name: str) -> Params:
+    """Read the profile ``conf/<name>.yaml`` and check all of it.
+
+    Raises:
+        SettingsError: if there is none of this name, or something is wrong in it.
+    """
     if name not in list_profiles():
         raise SettingsError(unknown_name("profile", name, list_profiles()))
-    source = project_root() / "conf" / f"{name}.yaml"
-    params = load_params(source)
-    with whole_file(project_root() / PARAMS) as partial:
-        shutil.copyfile(source, partial)
+    return load_params(_profile_path(name))
+
+
+def as_published(task: str, model: str, executor: ExecutorSettings) -> Params:
+    """Return the settings under which one model is trained as its paper says.
+
+    Raises:
+        SettingsError: for a wrong task or model, with the nearest right one.
+    """
+    from molcryst_bench.training.task import load_task
+
+    params = Params(
+        profile=PUBLISHED,
+        datasets={load_task(task).dataset: DatasetSettings()},
+        bench=BenchSettings(tasks=[task], seeds=[0]),
+        models={model: ModelSettings()},
+        executor=executor,
+    )
+    _check_names(params, PUBLISHED)
     return params
 
 
@@ -127,22 +177,28 @@ def single_cell(
         SettingsError: for a wrong task, model or setting, with the nearest right one.
     """
     from molcryst_bench.models.registry import get_model_class
+    from molcryst_bench.training.task import load_task
 
     of_model = set(get_model_class(model).Hyperparameters.model_fields)
     known = of_model | set(TrainingSettings.model_fields)
     if wrong := [key for key in changes if key not in known]:
         raise SettingsError(unknown_name("setting", wrong[0], known))
     before = params.models.get(model, ModelSettings())
+    of_dataset = before.training_by_dataset.get(load_task(task).dataset, {})
     hyperparameters = {key: value for key, value in changes.items() if key in of_model}
     training = {key: value for key, value in changes.items() if key not in of_model}
     changed = ModelSettings(
         hyperparameters={**before.hyperparameters, **hyperparameters},
-        training={**before.training, **training},
+        training={**before.training, **of_dataset, **training},
     )
     bench = BenchSettings(tasks=[task], seeds=[seed])
     narrowed = params.model_copy(update={"bench": bench, "models": {model: changed}})
     _check_names(narrowed, PARAMS)
     return narrowed
+
+
+def _profile_path(name: str) -> Path:
+    return project_root() / "conf" / f"{name}.yaml"
 
 
 def _check_names(params: Params, where: str) -> None:
@@ -151,7 +207,9 @@ def _check_names(params: Params, where: str) -> None:
     from molcryst_bench.sources.card import load_card
     from molcryst_bench.training.task import load_task
 
-    for dataset in (*params.datasets, *params.training_by_dataset):
+    of_models = (settings.training_by_dataset for settings in params.models.values())
+    datasets = {*params.datasets, *params.training_by_dataset, *chain.from_iterable(of_models)}
+    for dataset in sorted(datasets):
         load_card(dataset)
     for name in params.bench.tasks:
         if (dataset := load_task(name).dataset) not in params.datasets:
@@ -160,5 +218,5 @@ def _check_names(params: Params, where: str) -> None:
     for model, settings in params.models.items():
         place = f"{where}: models.{model}.hyperparameters"
         get_model_class(model).Hyperparameters.parse(settings.hyperparameters, place)
-        for dataset in params.datasets:
+        for dataset in sorted(datasets):
             params.training_of(model, dataset)

@@ -10,7 +10,10 @@ import yaml
 
 if TYPE_CHECKING:
     from molcryst_bench.bench.cell import CellPlan
+    from molcryst_bench.bench.params import Params
     from molcryst_bench.bench.result import CellResult
+
+_ACTIVE = "active"
 
 
 @click.command()
@@ -18,6 +21,12 @@ if TYPE_CHECKING:
 @click.argument("model")
 @click.option("--seed", type=int, help="Of weights and order; 0 by default.")
 @click.option("--seeds", type=click.IntRange(min=2), help="Train this many, from seed 0 on.")
+@click.option(
+    "--profile",
+    metavar="NAME",
+    help="Train as conf/NAME.yaml says, or as params.yaml with the name 'active', in place of the "
+    "model's paper.",
+)
 @click.option("--set", "changes", multiple=True, metavar="KEY=VALUE", help="Change a setting.")
 @click.option("--resume", is_flag=True, help="Go on where a run of the same settings ended.")
 @click.option("--output", type=click.Path(path_type=Path), default=Path("runs"), show_default=True)
@@ -26,28 +35,58 @@ def train(
     model: str,
     seed: int | None,
     seeds: int | None,
+    profile: str | None,
     changes: tuple[str, ...],
     resume: bool,
     output: Path,
 ) -> None:
     """Train MODEL on TASK, such as: molcryst train qm9/homo schnet --set epochs=20.
 
+    Hyperparameters and training are those of the model's paper, as near as they can be had here;
+    --profile takes those of a profile, --set changes one by its name.
+
     Several seeds, such as --seeds 5, show how much a number depends on chance; the folder that
     holds them is an ensemble for molcryst predict.
     """
     from molcryst_bench.bench.cell import plan_cells
-    from molcryst_bench.bench.params import load_params, single_cell
+    from molcryst_bench.bench.params import single_cell
     from molcryst_bench.cli.console import shown
 
     if seed is not None and seeds is not None:
         raise click.UsageError("--seed is for one seed, --seeds for several: choose one of them")
-    params, settings = load_params(), _parse(changes)
+    params, settings = _params(task, model, profile), _parse(changes)
     chosen = [seed or 0] if seeds is None else range(seeds)
     plans = [plan_cells(single_cell(params, task, model, each, settings))[0] for each in chosen]
+    click.echo(f"{_settings_in_words(plans[0], changes)}.")
     results = [_run(plan, output, resume) for plan in plans]
     if seeds is not None:
         folder = shown((output / plans[0].cell.name).parent)
         click.echo(f"{task}, {model}: test error (MAE) {_spread(results)}; ensemble in {folder}")
+
+
+def _params(task: str, model: str, profile: str | None) -> Params:
+    """Return the settings of the model's paper, or of a profile."""
+    from molcryst_bench.bench.params import as_published, load_params, load_profile
+
+    if profile is None:
+        return as_published(task, model, load_params().executor)
+    return load_params() if profile == _ACTIVE else load_profile(profile)
+
+
+def _settings_in_words(plan: CellPlan, changes: tuple[str, ...]) -> str:
+    """Say where the settings are from, and what the training is like."""
+    from molcryst_bench.bench.params import PUBLISHED
+
+    published = plan.profile == PUBLISHED
+    source = "as published" if published else f"as in the profile '{plan.profile}'"
+    changed = f" but for {', '.join(changes)}" if changes else ""
+    if not plan.trains:
+        return f"{plan.cell.model} is fitted {source}{changed}"
+    settings = plan.training
+    rate = f"{settings.optimizer} with a rate of {settings.learning_rate:g} ({settings.schedule})"
+    plural = "s" * (settings.epochs > 1)
+    batches = f"{settings.epochs:,} epoch{plural} in batches of {settings.batch_size:,}"
+    return f"{plan.cell.model} is trained {source}{changed}: {batches}, {rate}"
 
 
 def _run(plan: CellPlan, output: Path, resume: bool) -> CellResult:

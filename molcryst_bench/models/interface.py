@@ -53,6 +53,15 @@ class Model(nn.Module, ABC):
         del purpose
         return {}
 
+    @classmethod
+    def training_for(cls, purpose: Purpose) -> dict[str, Any]:
+        """Return how the model's paper trains it, by the names of the training settings.
+
+        What it leaves out keeps its default.
+        """
+        del purpose
+        return {}
+
 
 class GradientModel(Model):
     """A model that is trained by gradient descent."""

@@ -105,6 +105,25 @@ class MPNN(GradientModel):
         """Sum extensive targets, average others; messages reach as far as the neighbour list."""
         return {"readout": "sum" if purpose.extensive else "mean", "cutoff": purpose.cutoff}
 
+    @classmethod
+    def training_for(cls, purpose: Purpose) -> dict[str, Any]:
+        """Train as the paper does on QM9, for forces too, which it has none of.
+
+        It takes 3 million steps of 20 molecules, which are 540 epochs, and searches for the rate
+        between 1e-5 and 5e-4. This falls linearly there: a cosine is the nearest.
+        """
+        del purpose
+        return {
+            "epochs": 540,
+            "batch_size": 20,
+            "optimizer": "torch_adam",
+            "learning_rate": 5e-4,
+            "schedule": "cosine",
+            "warmup": 0.0,
+            "gradient_clip": None,
+            "loss": "l2",
+        }
+
 
 class MessagePassing(nn.Module):
     """All steps of messages, which share their weights."""

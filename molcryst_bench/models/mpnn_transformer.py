@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from pydantic import Field, ValidationInfo, field_validator
 from torch import Tensor, nn
 
 from molcryst_bench.models.components.attention import EncoderLayer
 from molcryst_bench.models.components.neighbors import Neighbors
 from molcryst_bench.models.components.padding import Padding
+from molcryst_bench.models.interface import Purpose
 from molcryst_bench.models.mpnn import MPNN, MPNNHyperparameters
 
 
@@ -58,6 +61,11 @@ class MPNNTransformer(MPNN):
             for _ in range(hyperparameters.layers)
         )
         self.norm = nn.LayerNorm(width)
+
+    @classmethod
+    def training_for(cls, purpose: Purpose) -> dict[str, Any]:
+        """Train as ``mpnn``, for the 1,500 epochs of the paper that this benchmark starts from."""
+        return {**super().training_for(purpose), "epochs": 1500}
 
     def update(self, x: Tensor, neighbors: Neighbors, padding: Padding) -> Tensor:
         """Let the atoms of each graph attend to each other."""

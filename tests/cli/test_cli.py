@@ -217,6 +217,8 @@ def test_train_then_predict(
     code, text = call("train", "qm9/homo", "schnet", "--set", "epochs=1", "--set", "width=4")
     assert code == 0, text
     assert " meV over 15 structures; model in runs/qm9/homo/schnet/0" in text
+    assert "schnet is trained as published but for epochs=1, width=4: 1 epoch in " in text
+    assert "batches of 32, torch_adam with a rate of 0.0005 (cosine)." in text
     write(tmp_path / "two.xyz", [molecule("CH4"), molecule("H2O")])
     write(tmp_path / "one.extxyz", molecule("CH3OH"))
     files = [str(tmp_path / name) for name in ("two.xyz", "one.extxyz")]
@@ -229,6 +231,24 @@ def test_train_then_predict(
     call("predict", "runs/qm9/homo/schnet/0", *files, "--output", "out.csv")
     with (project / "out.csv").open() as file:
         assert [float(row["homo (eV)"]) for row in csv.DictReader(file)] == values
+
+
+def test_train_with_the_settings_of_a_profile(
+    project: Path, tiny_store: GraphStore, call: Call
+) -> None:
+    write_params(project)
+    (project / "conf").mkdir()
+    (project / "conf" / "other.yaml").write_text(
+        yaml.safe_dump({**SETTINGS, "profile": "other", "training": {"epochs": 1}})
+    )
+    code, text = call("train", "qm9/homo", "schnet", "--profile", "other")
+    assert code == 0, text
+    assert "schnet is trained as in the profile 'other': 1 epoch in batches of 32" in text
+    code, text = call("train", "qm9/homo", "schnet", "--profile", "active")
+    assert "schnet is trained as in the profile 'test': 2 epochs in batches of 16" in text
+    code, text = call("train", "qm9/homo", "schnet", "--profile", "othr")
+    assert code == 1
+    assert "unknown profile 'othr'; did you mean 'other'?" in " ".join(text.split())
 
 
 def test_a_file_that_is_no_structure(
