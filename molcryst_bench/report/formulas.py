@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.font_manager import FontProperties
 from matplotlib.mathtext import MathTextParser
 
-from molcryst_bench.report.theme import INK, save_figure
+from molcryst_bench.base.theme import INK, save_figure
 
 _SIZE = 12.0  # pt, which stands for 1 em
 _POINTS_PER_INCH = 72

@@ -14,6 +14,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from matplotlib.figure import Figure
 
 from molcryst_bench.base.files import checksum_of
+from molcryst_bench.base.theme import figure_style, save_figure
 from molcryst_bench.graphs.split import SUBSETS
 from molcryst_bench.report import addresses, figures, formatting
 from molcryst_bench.report.datasets import DatasetFacts, describe_dataset
@@ -33,7 +34,6 @@ from molcryst_bench.report.results import (
     read_predictions,
 )
 from molcryst_bench.report.tables import TaskTable, all_cells, explain_ranks
-from molcryst_bench.report.theme import figure_style, save_figure
 
 _ASSETS = Path(__file__).parent / "assets"
 _CELL_FILES = (
