@@ -5,21 +5,27 @@ from __future__ import annotations
 import logging
 import math
 import warnings
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
 import lightning as L
+import torch
+from lightning.fabric.plugins.environments.cluster_environment import ClusterEnvironment
 from lightning.pytorch.callbacks import EMAWeightAveraging
+from lightning.pytorch.strategies import DDPStrategy, Strategy
 
-from molcryst_bench.graphs.loader import GraphLoader
 from molcryst_bench.training.data import TaskData
+from molcryst_bench.training.health import Health
 from molcryst_bench.training.history import Epoch, History
 from molcryst_bench.training.module import TrainingModule
+from molcryst_bench.training.ranks import devices_of, place_in
 from molcryst_bench.training.regressor import Regressor
 from molcryst_bench.training.resume import CHECKPOINT_SECONDS, Checkpoints, check_readable
 from molcryst_bench.training.settings import TrainingSettings
+from molcryst_bench.training.shares import ShareLoader
 from molcryst_bench.training.steps import Step, Steps
 
 
@@ -32,6 +38,8 @@ def train(
     checkpoint: Path | None = None,
     checkpoint_seconds: float = CHECKPOINT_SECONDS,
     on_step: Callable[[Step], None] = lambda step: None,
+    *,
+    environment: ClusterEnvironment,
 ) -> list[Epoch]:
     """Train a regressor and leave it with the weights of its best epoch by validation error.
 
@@ -44,6 +52,7 @@ def train(
         checkpoint: where to keep one; if there is one already, training goes on from it.
         checkpoint_seconds: between two of them.
         on_step: called now and then within an epoch.
+        environment: of the ranks that train together, each of which calls this function.
 
     Returns:
         the history, an entry for each epoch.
@@ -51,17 +60,25 @@ def train(
     Raises:
         RunError: if the loss is not finite any more, or the checkpoint cannot be read.
     """
-    batches = data.training_batches(settings.batch_size, seed)
+    place = place_in(environment)
+    batches = data.training_batches(settings.batch_size, seed, place)
     steps = settings.epochs * math.ceil(len(batches) / settings.accumulate)
     history = History(settings.patience, on_epoch)
     module = TrainingModule(regressor, data.task, settings, steps, history.errors)
-    callbacks: list[L.Callback] = [history, Steps(history, on_step)]
+    callbacks: list[L.Callback] = [Health(), history, Steps(history, on_step)]
     if settings.average:
         callbacks.append(EMAWeightAveraging(decay=settings.average))
     if checkpoint is not None:
         callbacks.append(Checkpoints(checkpoint, checkpoint_seconds))
     ordered = _ByEpoch(batches, lambda: module.current_epoch)
-    _run(module, ordered, data.batches("valid"), callbacks, checkpoint)
+    valid = data.validation_batches(place)
+    start = checkpoint if checkpoint is not None and checkpoint.exists() else None
+    if start is not None:
+        check_readable(start)
+    with _quiet_lightning():
+        strategy = _strategy(module, data, place.ranks)
+        trainer = _trainer(settings, callbacks, environment, strategy)
+        trainer.fit(module, ordered, valid, ckpt_path=start, weights_only=True)
     regressor.load_state_dict(history.best_weights)
     return history.epochs
 
@@ -69,7 +86,7 @@ def train(
 class _ByEpoch:
     """Batches in the order of the present epoch, however often Lightning begins and breaks off."""
 
-    def __init__(self, batches: GraphLoader, epoch: Callable[[], int]) -> None:
+    def __init__(self, batches: ShareLoader, epoch: Callable[[], int]) -> None:
         self.batches = batches
         self.epoch = epoch
 
@@ -81,45 +98,59 @@ class _ByEpoch:
         yield from self.batches
 
 
-def _run(
-    module: TrainingModule,
-    batches: Iterable[Any],
-    valid: Iterable[Any],
+def _trainer(
+    settings: TrainingSettings,
     callbacks: list[L.Callback],
-    checkpoint: Path | None,
-) -> None:
-    settings = module.settings
-    start = checkpoint if checkpoint is not None and checkpoint.exists() else None
-    if start is not None:
-        check_readable(start)
-    with _quiet_lightning():
-        trainer = L.Trainer(
-            accelerator=settings.device,
-            devices=1,
-            precision=settings.precision,
-            max_epochs=settings.epochs,
-            accumulate_grad_batches=settings.accumulate,
-            gradient_clip_val=settings.gradient_clip,
-            callbacks=callbacks,
-            logger=False,
-            enable_checkpointing=False,
-            enable_progress_bar=False,
-            enable_model_summary=False,
-            num_sanity_val_steps=0,
-            inference_mode=False,  # forces are derivatives
-        )
-        trainer.fit(module, batches, valid, ckpt_path=start, weights_only=True)
+    environment: ClusterEnvironment,
+    strategy: Strategy | str,
+) -> L.Trainer:
+    return L.Trainer(
+        accelerator=settings.device,
+        devices=devices_of(settings),
+        num_nodes=settings.nodes,
+        strategy=strategy,
+        plugins=[environment],
+        precision=settings.precision,
+        max_epochs=settings.epochs,
+        accumulate_grad_batches=settings.accumulate,
+        gradient_clip_val=settings.gradient_clip,
+        callbacks=callbacks,
+        logger=False,
+        enable_checkpointing=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        num_sanity_val_steps=0,
+        use_distributed_sampler=False,  # each rank's batches are its share already
+        inference_mode=False,  # forces are derivatives
+    )
+
+
+def _strategy(module: TrainingModule, data: TaskData, ranks: int) -> Strategy | str:
+    """Return how ranks come to the same gradients; buffers are equal on all of them already."""
+    if ranks == 1:
+        return "auto"
+    idle = _has_idle_weights(module, next(iter(data.training_batches(2, seed=0))))
+    return DDPStrategy(broadcast_buffers=False, find_unused_parameters=idle)
+
+
+def _has_idle_weights(module: TrainingModule, batch: Any) -> bool:
+    """Say whether some weights have no part in the loss: DDP has to look for them at each step."""
+    trial = deepcopy(module)
+    torch.autograd.backward(trial.training_step(batch))
+    return any(weights.grad is None for weights in trial.parameters())
 
 
 @contextmanager
 def _quiet_lightning() -> Iterator[None]:
     """Silence advice about data loaders and hardware that does not apply here."""
-    logger = logging.getLogger("lightning.pytorch")
-    level = logger.level
-    logger.setLevel(logging.ERROR)
+    loggers = [logging.getLogger(f"lightning.{part}") for part in ("pytorch", "fabric")]
+    levels = [logger.level for logger in loggers]
+    for logger in loggers:
+        logger.setLevel(logging.ERROR)
     try:
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", module="lightning")
             yield
     finally:
-        logger.setLevel(level)
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.setLevel(level)

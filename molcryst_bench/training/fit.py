@@ -5,10 +5,12 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
+from lightning.fabric.plugins.environments.cluster_environment import ClusterEnvironment
 
 from molcryst_bench.graphs.store import GraphStore
 from molcryst_bench.models.interface import ClosedFormModel, Model, Purpose
@@ -17,6 +19,7 @@ from molcryst_bench.training.data import TaskData
 from molcryst_bench.training.engine import train
 from molcryst_bench.training.evaluate import evaluate
 from molcryst_bench.training.history import Epoch
+from molcryst_bench.training.ranks import joined
 from molcryst_bench.training.regressor import Regressor
 from molcryst_bench.training.resume import CHECKPOINT_SECONDS
 from molcryst_bench.training.settings import TrainingSettings
@@ -48,6 +51,7 @@ def fit(
     checkpoint: Path | None = None,
     checkpoint_seconds: float = CHECKPOINT_SECONDS,
     on_step: Callable[[Step], None] = lambda step: None,
+    environment: ClusterEnvironment | None = None,
 ) -> Fitted:
     """Train a model on a task; equal arguments give equal weights.
 
@@ -62,6 +66,8 @@ def fit(
             with the same weights as without the break.
         checkpoint_seconds: between two of them.
         on_step: called now and then within an epoch.
+        environment: of the ranks that train together, if each of them calls this function; else
+            those on this machine are started here.
     """
     start = time.perf_counter()
     with torch.random.fork_rng(devices=range(torch.cuda.device_count())):
@@ -72,9 +78,11 @@ def fit(
             on_epoch(history[0])
         else:
             _fit_scaler(regressor, data, use_references=data.task.definition.extensive)
-            history = train(
-                regressor, data, settings, seed, on_epoch, checkpoint, checkpoint_seconds, on_step
-            )
+            kept: Any = {"checkpoint": checkpoint, "checkpoint_seconds": checkpoint_seconds}
+            told: Any = {"on_epoch": on_epoch, "on_step": on_step}
+            work = partial(fit, data, model_name, hyperparameters, settings, seed, **kept)
+            with joined(environment, settings, work) as ranks:
+                history = train(regressor, data, settings, seed, environment=ranks, **kept, **told)
     return Fitted(regressor.to("cpu"), history, time.perf_counter() - start)
 
 

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from molcryst_bench.base.errors import RunError
-from molcryst_bench.training.module import TrainingModule
+from molcryst_bench.training.module import TrainingModule, checked
 
 
 class Epoch(NamedTuple):
@@ -52,11 +52,11 @@ class History(L.Callback):
 
     def on_validation_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Sum up an epoch."""
-        module = _checked(pl_module)
+        module = checked(pl_module)
         epoch = self._summary(trainer, module)
         if not all(map(math.isfinite, (epoch.train_loss, epoch.valid_error, epoch.valid_mae))):
-            message = f"the loss is not finite in epoch {epoch.epoch}: lower the learning rate"
-            raise RunError(f"{message} or the gradient_clip")
+            message = f"the validation error is not finite in epoch {epoch.epoch}"
+            raise RunError(f"{message}: lower the learning rate or the gradient_clip")
         self.epochs.append(epoch)
         self.errors.append(epoch.valid_error)
         if self.best is epoch:
@@ -67,17 +67,20 @@ class History(L.Callback):
         self.on_epoch(epoch)
 
     def _summary(self, trainer: L.Trainer, module: TrainingModule) -> Epoch:
-        forces = module.valid_force_errors
+        """Bring together what all ranks have found."""
+        found = (module.train_losses, module.valid_errors, module.valid_force_errors)
+        totals = torch.stack([_sum_and_count(values, module.device) for values in found])  # (3, 2)
+        totals = trainer.strategy.reduce(totals, reduce_op="sum")
+        loss, error, forces_error = (totals[:, 0] / totals[:, 1]).tolist()
         summary = Epoch(
             epoch=trainer.current_epoch + 1,
-            train_loss=float(torch.stack(module.train_losses).mean()),
-            valid_mae=float(torch.cat(module.valid_errors).mean()),
+            train_loss=loss,
+            valid_mae=error,
             learning_rate=float(trainer.optimizers[0].param_groups[0]["lr"]),
             seconds=time.perf_counter() - self.start,
-            valid_forces_mae=float(torch.cat(forces).mean()) if forces else None,
+            valid_forces_mae=forces_error if module.task.forces else None,
         )
-        for values in (module.train_losses, module.valid_errors, module.valid_force_errors):
-            values.clear()
+        module.forget()
         return summary
 
     def state_dict(self) -> dict[str, Any]:
@@ -98,7 +101,8 @@ class History(L.Callback):
             self.on_epoch(epoch)
 
 
-def _checked(module: L.LightningModule) -> TrainingModule:
-    if not isinstance(module, TrainingModule):
-        raise TypeError(f"{type(module).__name__} is not a TrainingModule")
-    return module
+def _sum_and_count(values: list[Tensor], device: torch.device) -> Tensor:
+    """Return the sum of all values and how many they are, (2,) float64."""
+    none = torch.empty(0, dtype=torch.float64, device=device)
+    joined = torch.cat([none, *(each.reshape(-1) for each in values)])
+    return torch.stack([joined.sum(), torch.full_like(joined.sum(), len(joined))])

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import pickle
 import time
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -29,10 +30,11 @@ class Checkpoints(L.Callback):
         self.written = time.perf_counter()
 
     def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        """Write a checkpoint if the last one is old enough."""
-        if time.perf_counter() - self.written < self.seconds:
+        """Write a checkpoint if the last one is old enough; all ranks, because they meet there."""
+        due = time.perf_counter() - self.written >= self.seconds
+        if not trainer.strategy.broadcast(due):  # by the clock of the first rank
             return
-        with whole_file(self.path) as partial:
+        with whole_file(self.path) if trainer.is_global_zero else nullcontext(self.path) as partial:
             trainer.save_checkpoint(partial)
         self.written = time.perf_counter()
 

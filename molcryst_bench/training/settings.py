@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, PositiveInt
 
 from molcryst_bench.base.settings import Settings
 
@@ -48,3 +48,9 @@ class TrainingSettings(Settings):
     )
     precision: Literal["32-true", "64-true", "bf16-mixed", "16-mixed"] = "32-true"
     device: Literal["auto", "cpu", "gpu"] = "auto"
+    devices: PositiveInt | Literal["auto"] = Field(
+        default=1, description="of each node that share every batch; auto for all GPUs"
+    )
+    nodes: PositiveInt = Field(
+        default=1, description="machines; more than one are started by srun or torchrun"
+    )

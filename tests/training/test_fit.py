@@ -80,7 +80,7 @@ def test_history_says_what_happened(data: TaskData) -> None:
 
 
 def test_a_loss_that_is_not_finite_stops_the_run(data: TaskData) -> None:
-    with pytest.raises(RunError, match="not finite in epoch 1: lower the learning rate"):
+    with pytest.raises(RunError, match="not finite in epoch 1, batch 2: lower the learning rate"):
         run(data, optimizer="sgd", learning_rate=1e30, gradient_clip=None, warmup=0)
 
 
