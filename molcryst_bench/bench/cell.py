@@ -92,7 +92,7 @@ def _plan(params: Params, task: Task, cell: Cell, store: GraphStore, split_diges
         "code": code,
         "hyperparameters": hyperparameters,
         # A closed-form baseline does not read the training settings.
-        "training": None if issubclass(model, ClosedFormModel) else training.model_dump(),
+        "training": None if issubclass(model, ClosedFormModel) else _decisive_of(training),
     }
     return CellPlan(
         cell=cell,
@@ -107,6 +107,11 @@ def _plan(params: Params, task: Task, cell: Cell, store: GraphStore, split_diges
         code_digest=code,
         key=digest_of(decisive),
     )
+
+
+def _decisive_of(training: TrainingSettings) -> dict[str, Any]:
+    """Return what of the settings decides numbers; devices share batches, and change nothing."""
+    return training.model_dump(exclude={"devices", "nodes"})
 
 
 def _decisive(target: Target | None) -> dict[str, Any] | None:

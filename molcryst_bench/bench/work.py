@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from lightning.fabric.plugins.environments.cluster_environment import ClusterEnvironment
 
 from molcryst_bench.base.files import checksum_of, whole_folder, write_json
 from molcryst_bench.bench.cell import CellPlan
@@ -40,10 +41,12 @@ def run_cell(
     results: Path,
     on_epoch: Callable[[Epoch], None] = lambda epoch: None,
     checkpoint_seconds: float = CHECKPOINT_SECONDS,
+    environment: ClusterEnvironment | None = None,
 ) -> CellResult:
     """Train, evaluate and write one cell; its folder appears when everything is in it.
 
-    A run that was killed goes on from its last checkpoint.
+    A run that was killed goes on from its last checkpoint. If a job has started several processes
+    to train together, this is for the first one, with its environment; others follow it.
     """
     torch.set_num_threads(plan.threads)
     data = TaskData.load(plan.task, _store(plan.store))
@@ -63,6 +66,7 @@ def run_cell(
             on_epoch=each_epoch,
             checkpoint=checkpoint,
             checkpoint_seconds=checkpoint_seconds,
+            environment=environment,
         )
         valid, test = (evaluate(fitted.regressor, data, subset) for subset in ("valid", "test"))
         model, calibration = _card(plan, data), Calibration(valid.prediction - valid.target)

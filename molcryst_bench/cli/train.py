@@ -47,9 +47,13 @@ def train(
 
     Several seeds, such as --seeds 5, show how much a number depends on chance; the folder that
     holds them is an ensemble for molcryst predict.
+
+    On several GPUs: --set devices=4. On several nodes: srun --nodes=2 --ntasks-per-node=4 before
+    the same command with --set nodes=2.
     """
     from molcryst_bench.bench.cell import plan_cells
     from molcryst_bench.bench.params import single_cell
+    from molcryst_bench.bench.follow import follow_cells, follows
     from molcryst_bench.cli.console import shown
 
     if seed is not None and seeds is not None:
@@ -57,6 +61,8 @@ def train(
     params, settings = _params(task, model, profile), _parse(changes)
     chosen = [seed or 0] if seeds is None else range(seeds)
     plans = [plan_cells(single_cell(params, task, model, each, settings))[0] for each in chosen]
+    if follows(plans[0]):
+        return follow_cells(plans, output, resume)
     click.echo(f"{_settings_in_words(plans[0], changes)}.")
     results = [_run(plan, output, resume) for plan in plans]
     if seeds is not None:
@@ -108,6 +114,7 @@ def _train(plan: CellPlan, output: Path, resume: bool) -> CellResult:
     from molcryst_bench.bench.work import run_cell
     from molcryst_bench.cli.board import valid_error
     from molcryst_bench.cli.console import progress_bar
+    from molcryst_bench.training.ranks import started_outside
 
     if not resume:
         checkpoint_path(plan, output).unlink(missing_ok=True)
@@ -122,6 +129,7 @@ def _train(plan: CellPlan, output: Path, resume: bool) -> CellResult:
                 completed=epoch.epoch,
                 description=f"{plan.cell.name}: {valid_error(plan, epoch)}",
             ),
+            environment=started_outside(plan.training),
         )
 
 
