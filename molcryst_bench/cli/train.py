@@ -52,8 +52,8 @@ def train(
     the same command with --set nodes=2.
     """
     from molcryst_bench.bench.cell import plan_cells
-    from molcryst_bench.bench.params import single_cell
     from molcryst_bench.bench.follow import follow_cells, follows
+    from molcryst_bench.bench.params import single_cell
     from molcryst_bench.cli.console import shown
 
     if seed is not None and seeds is not None:
@@ -62,7 +62,8 @@ def train(
     chosen = [seed or 0] if seeds is None else range(seeds)
     plans = [plan_cells(single_cell(params, task, model, each, settings))[0] for each in chosen]
     if follows(plans[0]):
-        return follow_cells(plans, output, resume)
+        follow_cells(plans, output, resume)
+        return
     click.echo(f"{_settings_in_words(plans[0], changes)}.")
     results = [_run(plan, output, resume) for plan in plans]
     if seeds is not None:
