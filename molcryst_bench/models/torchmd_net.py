@@ -12,7 +12,6 @@ from torch.nn import functional as F
 
 from molcryst_bench.base.settings import Settings
 from molcryst_bench.models.components.composition import ELEMENTS
-from molcryst_bench.models.components.edge_map import EdgeMap
 from molcryst_bench.models.components.linear import Linear
 from molcryst_bench.models.components.neighbors import Neighbors
 from molcryst_bench.models.components.pooling import Readout, pool
@@ -93,12 +92,12 @@ class TorchMDNet(GradientModel):
         width, basis = hyperparameters.width, hyperparameters.basis
         self.cutoff = hyperparameters.cutoff
         self.smooth = hyperparameters.smooth
+        self.heads = hyperparameters.heads
         self.readout = hyperparameters.readout
         self.basis = ExponentialNormalBasis(basis, self.cutoff)
         self.embedding = NeighborEmbedding(width, basis)
         self.layers = nn.ModuleList(
-            AttentionLayer(width, hyperparameters.heads, basis)
-            for _ in range(hyperparameters.layers)
+            AttentionLayer(width, basis) for _ in range(hyperparameters.layers)
         )
         self.norm = nn.LayerNorm(width)
         self.gate = GatedBlock(width, max(width // 2, 1), width)
@@ -112,7 +111,7 @@ class TorchMDNet(GradientModel):
         envelope = cosine_cutoff(distance, self.cutoff)  # (edges + 1,)
         x = self.embedding(batch.z, neighbors, radial[:-1], envelope[:-1])
         vectors = x.new_zeros(len(x), 3, x.shape[1])
-        sight = Sight.of(neighbors, radial, envelope, self.smooth, len(x))
+        sight = Sight.of(neighbors, radial, envelope, self.smooth, len(x), self.heads)
         for layer in self.layers:
             x, vectors = layer(x, vectors, sight)
         features, vectors = self.gate(self.norm(x), vectors)
@@ -154,15 +153,21 @@ class TorchMDNet(GradientModel):
 class Sight:
     """Whom each atom attends to: its neighbours, and itself at distance zero."""
 
-    attend: EdgeMap  # over directed edges, and one from each atom to itself
+    attend: VectorAttention  # over directed edges, and one from each atom to itself
     radial: Tensor  # (distances, basis) one for each pair, and one for 0 Å
-    envelope: Tensor  # (edges, 1, 1) of attention
-    fade: Tensor  # (edges, 1, 1) the envelope of vectors
-    direction: Tensor  # (edges, 3, 1, 1) of length 1, or 0 to itself, that fades
+    envelope: Tensor  # (edges,) of attention
+    fade: Tensor  # (edges,) the envelope of vectors
+    direction: Tensor  # (edges, 3) of length 1, or 0 to itself, that fades
 
     @classmethod
     def of(
-        cls, neighbors: Neighbors, radial: Tensor, envelope: Tensor, smooth: bool, nodes: int
+        cls,
+        neighbors: Neighbors,
+        radial: Tensor,
+        envelope: Tensor,
+        smooth: bool,
+        nodes: int,
+        heads: int,
     ) -> Sight:
         """Add each atom to its own neighbours.
 
@@ -172,30 +177,20 @@ class Sight:
             envelope: (edges + 1,) the same.
             smooth: whether vectors fade.
             nodes: number of atoms.
+            heads: of the attention.
         """
         directed = neighbors.directed()
         atoms = torch.arange(nodes, device=radial.device)
         rows = torch.arange(len(radial) - 1, device=radial.device)
         row = torch.cat([neighbors.both(rows), torch.full_like(atoms, len(rows))])
+        receiver = torch.cat([directed.receiver, atoms])
+        sender = torch.cat([directed.sender, atoms])
         direction = directed.vector / directed.distance[:, None]
         direction = torch.cat([direction, direction.new_zeros(nodes, 3)])
         envelope = envelope[row]
         fade = envelope if smooth else (envelope > 0).to(envelope.dtype)
-        receiver = torch.cat([directed.receiver, atoms])
-        sender = torch.cat([directed.sender, atoms])
-        return cls(
-            attend=EdgeMap(
-                VectorAttention(),
-                edges=len(row),
-                read=(receiver, sender, row, None, None, None),
-                added=(receiver,),
-                sizes=(nodes,),
-            ),
-            radial=radial,
-            envelope=envelope[:, None, None],
-            fade=fade[:, None, None],
-            direction=(direction * fade[:, None])[:, :, None, None],
-        )
+        attend = VectorAttention(torch.stack([receiver, sender, row]), heads)
+        return cls(attend, radial, envelope, fade, direction * fade[:, None])
 
 
 class NeighborEmbedding(nn.Module):
@@ -219,9 +214,8 @@ class NeighborEmbedding(nn.Module):
 class AttentionLayer(nn.Module):
     """One attention layer."""
 
-    def __init__(self, width: int, heads: int, basis: int) -> None:
+    def __init__(self, width: int, basis: int) -> None:
         super().__init__()
-        self.heads = heads
         self.norm = nn.LayerNorm(width)
         self.project = _side_by_side(width, width, width, width, width, width)  # q, k, s0, s2, s1
         self.filter = _side_by_side(basis, width, width, width, width)  # k, 0, 1, 2
@@ -239,16 +233,13 @@ class AttentionLayer(nn.Module):
 
     def attend(self, x: Tensor, vectors: Tensor, sight: Sight) -> Tensor:
         """Gather features and vectors (nodes, 4, width) from whom the atoms see."""
-        nodes, width = x.shape
-        split = (self.heads, width // self.heads)
-        projected = self.project(self.norm(x)).view(nodes, 5, *split)
+        projected = self.project(self.norm(x)).unflatten(1, (5, -1))  # (nodes, 5, width)
         q, keys, s1 = torch.split(projected, [1, 3, 1], 1)
-        filters = F.silu(self.filter(sight.radial)).view(-1, 4, *split)
-        sender = torch.cat([keys, vectors.view(nodes, 3, *split) * s1], 1)
-        (gathered,) = sight.attend(
-            q.squeeze(1), sender, filters, sight.envelope, sight.fade, sight.direction
+        sent = torch.cat([keys, vectors * s1], 1)  # (nodes, 6, width)
+        filters = F.silu(self.filter(sight.radial)).unflatten(1, (4, -1))  # (distances, 4, width)
+        return sight.attend(
+            q.squeeze(1), sent, filters, sight.envelope, sight.fade, sight.direction
         )
-        return gathered.view(nodes, 4, width)
 
 
 class GatedBlock(nn.Module):

@@ -2,110 +2,147 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
+from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
-
-from molcryst_bench.models.components.edge_map import DerivativeByAutograd, Message
 
 
 @dataclass(frozen=True)
 class VectorAttention:
-    r"""What atom :math:`j` sends to atom :math:`i`, a number and a vector for each feature.
+    r"""What atoms :math:`j` send to atom :math:`i`, a number and a vector for each feature.
 
     .. math::
 
-        a &= C\,\mathrm{SiLU}\Big(\sum_{\text{head}} q_i \circ k_j \circ D^k\Big), \qquad
-        x = a\,(s_j \circ D^0) \\
-        \vec w &= \vec u_j \circ D^1 F + (t_j \circ D^2)\,\vec d
+        a_{ij} &= C_{ij}\,\mathrm{SiLU}\Big(\sum_{\text{head}} q_i \circ k_j \circ D^k_{ij}\Big) \\
+        x_i &= \sum_j a_{ij}\,(s_j \circ D^0_{ij}) \\
+        \vec w_i &= \sum_j \vec u_j \circ D^1_{ij} F_{ij} + (t_j \circ D^2_{ij})\,\vec d_{ij}
 
     with filters :math:`D` and envelopes :math:`C` and :math:`F` of the distance, and the direction
     :math:`\vec d`. Features are split over heads, of which each has its own :math:`a`.
+
+    On a CPU compiled loops compute it and its first and second derivatives; elsewhere, and for a
+    compiler that sees through operations of torch, it is made of those.
     """
 
-    def __call__(self, *parts: Tensor) -> Sequence[Tensor]:
-        """Return x and the three components of w, (edges, 4, heads, width / heads).
+    ends: Tensor  # (3, edges) receiver and sender, and the row of the filters
+    heads: int
+
+    def __call__(
+        self,
+        q: Tensor,
+        sent: Tensor,
+        filters: Tensor,
+        envelope: Tensor,
+        fade: Tensor,
+        direction: Tensor,
+    ) -> Tensor:
+        """Return x and the components of w, (nodes, 4, width).
 
         Args:
-            parts: q (edges, heads, width / heads), [k, s, t, u] (edges, 6, heads, width / heads),
-                the filters D (edges, 4, heads, width / heads), C and F (edges, 1, 1), and d
-                (edges, 3, 1, 1).
+            q: (nodes, width) of receivers.
+            sent: (nodes, 6, width), of senders k, s, t and the three components of u.
+            filters: (distances, 4, width), of which each edge sees its row.
+            envelope: (edges,) C.
+            fade: (edges,) F.
+            direction: (edges, 3).
         """
-        q, sender, filters, envelope, fade, direction = parts
-        k, s, t, *u = sender.unbind(1)
-        dk, d0, d1, d2 = filters.unbind(1)
-        attention = F.silu((q * k * dk).sum(2, keepdim=True)) * envelope
-        d1 = d1 * fade
-        along = t * d2
-        sent = [(s * d0, attention), *((component, d1) for component in u)]
-        message = _products(sent)
-        vector = message[:, 1:]
-        if torch.is_grad_enabled():
-            return (torch.cat([message[:, :1], vector + along[:, None] * direction], 1),)
-        vector.addcmul_(along[:, None], direction)
-        return (message,)
+        inputs = (q, sent, filters, envelope, fade, direction)
+        if not _runs_in_loops(inputs):
+            return self.in_operations(*inputs)
+        result: Tensor = _Attention.apply(self.ends, self.heads, *inputs)  # type: ignore[no-untyped-call]
+        return result
 
-    def derivative(self, wanted: Sequence[bool]) -> Message:
-        """Return the gradient, written by hand to share what its terms have in common."""
-        return VectorAttentionGradient(tuple(wanted))
-
-
-@dataclass(frozen=True)
-class VectorAttentionGradient:
-    """Gradients of the parts of ``VectorAttention``."""
-
-    wanted: tuple[bool, ...]
-
-    def __call__(self, *parts: Tensor) -> Sequence[Tensor]:
-        """Return the gradients of wanted parts; the last of ``parts`` is that of what is sent."""
-        q, sender, filters, envelope, fade, direction, gradient = parts
-        k, s, t, *u = sender.unbind(1)
-        dk, d0, d1, d2 = filters.unbind(1)
-        gx, *gw = gradient.unbind(1)
-
-        qk = q * k
-        score = (qk * dk).sum(2, keepdim=True)  # (edges, heads, 1)
-        sigmoid = torch.sigmoid(score)
-        silu = score * sigmoid
-        gx_s = gx * s
-        g_attention = (gx_s * d0).sum(2, keepdim=True)
-        g_score = g_attention * envelope * (sigmoid * (1 + score - silu))
-        attention = silu * envelope
-        dk = dk * g_score
-        along = _dot(gw, direction.unbind(1))
-        by_u = _dot(gw, u)
-        faded = d1 * fade
-
-        vectors = [(component, faded) for component in gw]
-        gradients: tuple[Callable[[], Tensor], ...] = (
-            lambda: dk * k,
-            lambda: _products([(dk, q), (gx * attention, d0), (along, d2), *vectors]),
-            lambda: _products([(qk, g_score), (gx_s, attention), (by_u, fade), (along, t)]),
-            lambda: (g_attention * silu).sum(1, keepdim=True),
-            lambda: (by_u * d1).sum((1, 2), keepdim=True),
-            lambda: (gradient[:, 1:] * (t * d2)[:, None]).sum((2, 3), keepdim=True),
-        )
-        return [by_part() for by_part, want in zip(gradients, self.wanted, strict=True) if want]
-
-    def derivative(self, wanted: Sequence[bool]) -> Message:
-        """Return the second derivative."""
-        return DerivativeByAutograd(self, wanted)
+    def in_operations(
+        self,
+        q: Tensor,
+        sent: Tensor,
+        filters: Tensor,
+        envelope: Tensor,
+        fade: Tensor,
+        direction: Tensor,
+    ) -> Tensor:
+        """Return the same from operations of torch."""
+        receiver, sender, row = self.ends
+        k, s, t, u = torch.split(sent.index_select(0, sender), [1, 1, 1, 3], 1)
+        dk, d0, d1, d2 = filters.index_select(0, row).chunk(4, 1)  # (edges, 1, width)
+        products = q.index_select(0, receiver)[:, None] * k * dk
+        score = products.unflatten(2, (self.heads, -1)).sum(3, keepdim=True)
+        attention = F.silu(score) * envelope[:, None, None, None]  # (edges, 1, heads, 1)
+        x = (attention * (s * d0).unflatten(2, (self.heads, -1))).flatten(2)
+        w = u * (d1 * fade[:, None, None]) + (t * d2) * direction[:, :, None]  # (edges, 3, width)
+        sums = q.new_zeros(len(q), 4, q.shape[1])
+        return sums.index_add(0, receiver, torch.cat([x, w], 1))
 
 
-def _products(pairs: Sequence[tuple[Tensor, Tensor]]) -> Tensor:
-    """Return products (edges, ...) side by side, (edges, products, ...)."""
-    if torch.is_grad_enabled():
-        return torch.stack([a * b for a, b in pairs], 1)
-    first = pairs[0][0]
-    result = first.new_empty(first.shape[0], len(pairs), *first.shape[1:])
-    for (a, b), out in zip(pairs, result.unbind(1), strict=True):
-        torch.mul(a, b, out=out)
-    return result
+def _runs_in_loops(inputs: tuple[Tensor, ...]) -> bool:
+    if torch.compiler.is_compiling():
+        return False
+    return all(
+        each.device.type == "cpu"
+        and each.dtype == inputs[0].dtype
+        and each.dtype in (torch.float32, torch.float64)
+        for each in inputs
+    )
 
 
-def _dot(a: Sequence[Tensor], b: Sequence[Tensor]) -> Tensor:
-    """Return the scalar product of vectors by components, which is faster than a sum."""
-    return torch.addcmul(torch.addcmul(a[0] * b[0], a[1], b[1]), a[2], b[2])
+class _Attention(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, ends: Tensor, heads: int, *inputs: Tensor) -> Tensor:
+        from molcryst_bench.models.components import attention_loops  # compiled at its first use
+
+        inputs = tuple(each.contiguous() for each in inputs)
+        ctx.save_for_backward(ends, *inputs)
+        ctx.heads = heads
+        q = inputs[0]
+        sums = q.new_zeros(len(q), 4, q.shape[1])
+        attention_loops.attend(*_given(inputs, ends, heads), sums.numpy())
+        return sums
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
+        ends, *inputs = ctx.saved_tensors
+        return None, None, *_AttentionGradient.apply(ends, ctx.heads, gradient, *inputs)
+
+
+class _AttentionGradient(torch.autograd.Function):
+    @staticmethod
+    def forward(
+        ctx: Any, ends: Tensor, heads: int, gradient: Tensor, *inputs: Tensor
+    ) -> tuple[Tensor, ...]:
+        from molcryst_bench.models.components import attention_loops
+
+        gradient = gradient.contiguous()
+        ctx.save_for_backward(ends, gradient, *inputs)
+        ctx.heads = heads
+        sums = tuple(map(torch.zeros_like, inputs))
+        given = (*_given(inputs, ends, heads), *_as_arrays([gradient]))
+        attention_loops.attend_gradient(*given, *_as_arrays(sums))
+        return sums
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, *toward: Tensor) -> tuple[Tensor | None, ...]:
+        from molcryst_bench.models.components import attention_loops
+
+        ends, gradient, *inputs = ctx.saved_tensors
+        sums = tuple(map(torch.zeros_like, (gradient, *inputs)))
+        given = (*_given(inputs, ends, ctx.heads), *_as_arrays([gradient, *toward]))
+        attention_loops.attend_second_gradient(*given, *_as_arrays(sums))
+        return None, None, *sums
+
+
+def _given(inputs: Sequence[Tensor], ends: Tensor, heads: int) -> tuple[Any, ...]:
+    """Return what all loops are given first."""
+    from molcryst_bench.models.components.attention_loops import SCRATCH
+
+    scratch = torch.empty(SCRATCH, inputs[0].shape[1], dtype=inputs[0].dtype)
+    return *_as_arrays([*inputs, ends]), heads, scratch.numpy()
+
+
+def _as_arrays(tensors: Sequence[Tensor]) -> list[Any]:
+    return [each.detach().contiguous().numpy() for each in tensors]
