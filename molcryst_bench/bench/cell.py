@@ -20,6 +20,7 @@ from molcryst_bench.training.task import Task, load_task
 
 _FITTING = (
     "molcryst_bench.training.checkpoint",
+    "molcryst_bench.training.coverage",
     "molcryst_bench.training.evaluate",
     "molcryst_bench.training.fit",
     "molcryst_bench.training.uncertainty",

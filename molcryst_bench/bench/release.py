@@ -8,6 +8,7 @@ from pathlib import Path
 from molcryst_bench.base.files import whole_file
 from molcryst_bench.bench.result import CellResult
 from molcryst_bench.sources.card import Card
+from molcryst_bench.training.bootstrap import CONFIDENCE
 from molcryst_bench.training.checkpoint import ModelCard
 
 RELEASE_CARD = "card.md"
@@ -52,15 +53,23 @@ def _use(result: CellResult, dataset: Card) -> str:
 
 
 def _errors(result: CellResult) -> Iterator[str]:
-    yield f"mean absolute error {result.mae:.4g} {result.error_unit}"
-    yield f"root mean square error {result.rmse:.4g} {result.error_unit}"
-    yield f"R² {result.r2:.4f}"
+    unit, forces_unit = f" {result.error_unit}", f" {result.forces_unit}"
+    yield f"mean absolute error {result.mae:.4g}{unit}{_interval(result, 'mae')}"
+    yield f"root mean square error {result.rmse:.4g}{unit}{_interval(result, 'rmse')}"
+    yield f"R² {result.r2:.4f}{_interval(result, 'r2')}"
     if result.forces_mae is not None:
-        yield f"mean absolute error of the forces {result.forces_mae:.4g} {result.forces_unit}"
+        shown = f"{result.forces_mae:.4g}{forces_unit}{_interval(result, 'forces_mae')}"
+        yield f"mean absolute error of the forces {shown}"
     if result.coverage_90 is not None:
         width = f"{result.interval_90:.4g} {result.error_unit}"
         yield f"90 % intervals: {width} wide, true for {100 * result.coverage_90:.1f} %"
     yield f"all on {result.n_test:,} structures of the test subset, which training has not seen"
+
+
+def _interval(result: CellResult, error: str) -> str:
+    bounds = result.interval_of(error)
+    percent = f"{100 * CONFIDENCE:g} % interval"
+    return "" if bounds is None else f" ({percent} {bounds[0]:.4g} to {bounds[1]:.4g})"
 
 
 def _limits(model: ModelCard) -> str:

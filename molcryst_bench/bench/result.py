@@ -14,6 +14,7 @@ from pydantic import ValidationError
 
 from molcryst_bench.base.files import whole_file, write_json
 from molcryst_bench.base.settings import Settings
+from molcryst_bench.training.bootstrap import Bounds
 
 RESULTS, RESULT = "results", "cell.json"
 
@@ -33,12 +34,25 @@ class CellResult(Settings):
     mae: float
     rmse: float
     r2: float
+    mae_low: float | None = None  # 95 % bootstrap interval over the test items, and so on
+    mae_high: float | None = None
+    rmse_low: float | None = None
+    rmse_high: float | None = None
+    r2_low: float | None = None
+    r2_high: float | None = None
     forces_unit: str | None = None  # of the errors of the forces, where they are learnt
     forces_mae: float | None = None  # over components
     forces_rmse: float | None = None
     forces_cosine: float | None = None  # mean over atoms
+    forces_mae_low: float | None = None
+    forces_mae_high: float | None = None
+    forces_rmse_low: float | None = None
+    forces_rmse_high: float | None = None
+    forces_cosine_low: float | None = None
+    forces_cosine_high: float | None = None
     coverage_90: float | None = None  # part of the test subset in its 90 % interval
     interval_90: float | None = None  # mean width of those intervals, in error_unit
+    miscalibration: float | None = None  # area between coverage and promise over all levels
     valid_mae: float
     n_train: int
     n_valid: int
@@ -69,6 +83,11 @@ class CellResult(Settings):
         if self.forces_mae is None:
             return error
         return f"{error}, {self.forces_mae:.4g} {self.forces_unit}"
+
+    def interval_of(self, error: str) -> Bounds | None:
+        """Return the bootstrap interval of an error, or nothing where an older version made it."""
+        low, high = getattr(self, f"{error}_low"), getattr(self, f"{error}_high")
+        return None if low is None or high is None else (low, high)
 
 
 def read_result(folder: Path) -> CellResult | None:
@@ -128,6 +147,7 @@ def metrics_of(result: CellResult) -> dict[str, float]:
         "forces_cosine": result.forces_cosine,
         "coverage_90": result.coverage_90,
         f"interval_90_{unit}": result.interval_90,
+        "miscalibration": result.miscalibration,
     }
     return {name: error for name, error in errors.items() if error is not None}
 

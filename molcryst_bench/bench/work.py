@@ -24,6 +24,7 @@ from molcryst_bench.bench.result import CellResult, metrics_of, write_result
 from molcryst_bench.graphs.store import GraphStore, open_store
 from molcryst_bench.models.registry import get_model_class
 from molcryst_bench.training.checkpoint import WEIGHTS, ModelCard, save_model
+from molcryst_bench.training.coverage import miscalibration_area
 from molcryst_bench.training.data import TaskData
 from molcryst_bench.training.domain import domain_of
 from molcryst_bench.training.evaluate import Predictions, evaluate
@@ -127,6 +128,7 @@ def _result(
         seed=plan.cell.seed,
         **test.errors._asdict(),
         **_force_errors(test, data.task),
+        **_bounds(test, data.task),
         **_interval_errors(test, data.task, calibration),
         dataset=data.task.dataset,
         target=data.task.target,
@@ -166,12 +168,20 @@ def _force_errors(test: Predictions, task: Task) -> dict[str, Any]:
     return errors | {"forces_unit": task.forces_definition.error_unit}
 
 
+def _bounds(test: Predictions, task: Task) -> dict[str, float]:
+    found = test.intervals(task).items()
+    lows = {f"{name}_low": low for name, (low, _) in found}
+    return lows | {f"{name}_high": high for name, (_, high) in found}
+
+
 def _interval_errors(test: Predictions, task: Task, calibration: Calibration) -> dict[str, Any]:
+    levels = calibration.levels(test.prediction, test.target)
+    area = {"miscalibration": miscalibration_area(levels)}
     found = calibration.measure(test.prediction, test.target, coverage=0.9)
     if found is None:
-        return {}
+        return area
     width = found.width * task.definition.error_factor
-    return {"coverage_90": found.coverage, "interval_90": width}
+    return area | {"coverage_90": found.coverage, "interval_90": width}
 
 
 def _peak_memory_mb() -> float:

@@ -105,9 +105,19 @@ def _run(plan: CellPlan, output: Path, resume: bool) -> CellResult:
     result = done or _train(plan, output, resume)
     click.echo(
         f"{plan.cell.name}: test error (MAE) {result.errors_in_words} over {result.n_test:,} "
-        f"structures; model in {shown(output / plan.cell.name)}"
+        f"structures{_interval(result)}; model in {shown(output / plan.cell.name)}"
     )
     return result
+
+
+def _interval(result: CellResult) -> str:
+    from molcryst_bench.training.bootstrap import CONFIDENCE
+
+    bounds = result.interval_of("mae")
+    if bounds is None:
+        return ""
+    low, high = (f"{bound:.4g}" for bound in bounds)
+    return f" ({100 * CONFIDENCE:g} % interval {low} to {high} {result.error_unit})"
 
 
 def _train(plan: CellPlan, output: Path, resume: bool) -> CellResult:

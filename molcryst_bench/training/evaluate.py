@@ -8,9 +8,18 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
+from molcryst_bench.training.bootstrap import Bounds
 from molcryst_bench.training.data import TaskData
-from molcryst_bench.training.metrics import Errors, ForceErrors, errors_of, force_errors_of
+from molcryst_bench.training.metrics import (
+    Errors,
+    ForceErrors,
+    errors_of,
+    force_errors_of,
+    force_intervals_of,
+    intervals_of,
+)
 from molcryst_bench.training.regressor import Regressor, predict_all
+from molcryst_bench.training.task import Task
 
 
 @dataclass(frozen=True)
@@ -33,6 +42,18 @@ class Predictions:
     errors: Errors
     seconds: float  # that predicting took
     forces: Forces | None = None
+
+    def intervals(self, task: Task) -> dict[str, Bounds]:
+        """Return bootstrap intervals over the items of all errors by name.
+
+        Those of the forces are named ``forces_mae`` and so on, and resample whole structures.
+        """
+        found = dict(intervals_of(self.prediction, self.target, task.definition))
+        if self.forces is None or task.forces_definition is None:
+            return found
+        pair = self.forces.prediction, self.forces.target
+        of_forces = force_intervals_of(*pair, self.forces.atoms, task.forces_definition)
+        return found | {f"forces_{name}": bounds for name, bounds in of_forces.items()}
 
 
 def evaluate(

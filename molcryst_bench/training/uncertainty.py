@@ -87,6 +87,22 @@ class Calibration:
         within = np.abs(prediction - target) <= half  # (items,)
         return Coverage(float(within.mean()), 2 * half)
 
+    def levels(self, prediction: np.ndarray, target: np.ndarray) -> np.ndarray:
+        """Return from which coverage on the interval of each item holds its true value.
+
+        Intervals of more than :math:`n / (n + 1)` have no bounds, so they hold it in any case.
+
+        Args:
+            prediction: (items,) of records that are not in the validation subset.
+            target: (items,) their true values.
+
+        Returns:
+            (items,) between 0 and 1, for ``coverage_at`` and ``miscalibration_area``.
+        """
+        sizes = np.sort(np.abs(self.residuals))
+        below = np.searchsorted(sizes, np.abs(prediction - target), side="left")
+        return np.asarray(below / (len(sizes) + 1))
+
 
 def save_calibration(folder: Path, calibration: Calibration) -> None:
     """Write ``calibration.safetensors`` into an existing folder."""

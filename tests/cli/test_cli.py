@@ -216,7 +216,8 @@ def test_train_then_predict(
     write_params(project)
     code, text = call("train", "qm9/homo", "schnet", "--set", "epochs=1", "--set", "width=4")
     assert code == 0, text
-    assert " meV over 15 structures; model in runs/qm9/homo/schnet/0" in text
+    assert " meV over 15 structures (95 % interval " in text
+    assert " meV); model in runs/qm9/homo/schnet/0" in text
     assert "schnet is trained as published but for epochs=1, width=4: 1 epoch in " in text
     assert "batches of 32, torch_adam with a rate of 0.0005 (cosine)." in text
     write(tmp_path / "two.xyz", [molecule("CH4"), molecule("H2O")])
