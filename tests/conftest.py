@@ -31,6 +31,8 @@ SPLIT_SIZES = (50, 15)  # the other 15 of the 80 molecules are the test set
 
 Build = Callable[..., GraphStore]
 
+os.environ["WANDB_MODE"] = "offline"  # tests of somebody who is logged in stay here, too
+
 
 @pytest.fixture(scope="session")
 def molecules() -> list[Molecule]:

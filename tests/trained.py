@@ -38,6 +38,7 @@ def _train(root: Path, task: str, training: dict[str, Any]) -> Path:
         "bench": {"tasks": [task], "seeds": [0, 1]},
         "models": {"schnet": {"hyperparameters": SMALL}},
         "training": training,
+        "tracking": "none",
     }
     (root / "params.yaml").write_text(yaml.safe_dump(settings))
     with contextlib.chdir(root):

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from molcryst_bench.base.code import code_digest
 from molcryst_bench.base.files import digest_of
 from molcryst_bench.base.project import store_path
-from molcryst_bench.bench.params import Params
+from molcryst_bench.bench.params import Params, Tracking
 from molcryst_bench.graphs.store import GraphStore, open_store
 from molcryst_bench.models.interface import ClosedFormModel
 from molcryst_bench.models.registry import get_model_class
@@ -55,6 +55,7 @@ class CellPlan:
     split_digest: str
     code_digest: str
     key: str
+    tracking: Tracking  # decides no number
 
     @property
     def trains(self) -> bool:
@@ -107,6 +108,7 @@ def _plan(params: Params, task: Task, cell: Cell, store: GraphStore, split_diges
         split_digest=split_digest,
         code_digest=code,
         key=digest_of(decisive),
+        tracking=params.tracking,
     )
 
 

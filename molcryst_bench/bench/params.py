@@ -20,6 +20,7 @@ from molcryst_bench.graphs.build import DatasetSettings
 from molcryst_bench.training.settings import TrainingSettings
 
 PARAMS = "params.yaml"
+Tracking = Literal["wandb", "none"]
 PUBLISHED = "published"  # the name of the profile of a model as its paper has it
 
 
@@ -71,6 +72,7 @@ class Params(Settings):
         default={}, description="in place of the common settings, for the tasks of a dataset"
     )
     executor: ExecutorSettings = ExecutorSettings()
+    tracking: Tracking = Field(default="wandb", description="where each run is logged, or none")
 
     def training_of(
         self, model: str, dataset: str, published: Mapping[str, Any] = MappingProxyType({})

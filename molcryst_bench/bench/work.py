@@ -21,6 +21,7 @@ from molcryst_bench.bench.predictions import PREDICTIONS, write_predictions
 from molcryst_bench.bench.progress import HISTORY, history_writer, kept
 from molcryst_bench.bench.release import load_dataset_card, write_release_card
 from molcryst_bench.bench.result import CellResult, metrics_of, write_result
+from molcryst_bench.bench.tracking import tracked
 from molcryst_bench.graphs.store import GraphStore, open_store
 from molcryst_bench.models.registry import get_model_class
 from molcryst_bench.training.checkpoint import WEIGHTS, ModelCard, save_model
@@ -51,11 +52,16 @@ def run_cell(
     """
     torch.set_num_threads(plan.threads)
     data = TaskData.load(plan.task, _store(plan.store))
-    with whole_folder(results / plan.cell.name) as partial, kept(plan, results) as checkpoint:
+    with (
+        whole_folder(results / plan.cell.name) as partial,
+        kept(plan, results) as checkpoint,
+        tracked(plan, results) as tracker,
+    ):
         write_epoch = history_writer(partial / HISTORY)
 
         def each_epoch(epoch: Epoch) -> None:
             write_epoch(epoch)
+            tracker.epoch(epoch)
             on_epoch(epoch)
 
         fitted = fit(
@@ -78,6 +84,7 @@ def run_cell(
         write_json(partial / METRICS, metrics_of(result))
         write_release_card(partial, result, model, load_dataset_card(plan.store))
         write_result(partial, result)
+        tracker.result(result, fitted.history, test)
     return result
 
 

@@ -22,6 +22,7 @@ SETTINGS: dict[str, Any] = {
     },
     "training": {"epochs": 2, "batch_size": 16},
     "executor": {"workers": 2},
+    "tracking": "none",
 }
 
 

@@ -152,6 +152,7 @@ datasets: {qm9: {}}
 bench: {tasks: [qm9/homo], seeds: [0]}
 models: {schnet: {hyperparameters: {width: 16, interactions: 2, gaussians: 8}}}
 training: {epochs: 100, batch_size: 8}
+tracking: none
 """
 COMMAND = [sys.executable, "-c", CELL]
 

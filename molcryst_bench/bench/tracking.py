@@ -1,0 +1,86 @@
+"""Tracking of cells with Weights & Biases: settings, digests, curves, predictions and figures.
+
+What goes wrong here costs the record of a cell, never the cell: one warning says so.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from molcryst_bench.bench.cell import CellPlan
+from molcryst_bench.bench.logged import configuration, epoch_values, media, summary
+from molcryst_bench.bench.result import CellResult
+from molcryst_bench.bench.wandb_run import abandon_runs, open_run
+from molcryst_bench.training.evaluate import Predictions
+from molcryst_bench.training.history import Epoch
+
+if TYPE_CHECKING:
+    import wandb
+
+
+class Tracker:
+    """Keeps the record of a cell; after something has gone wrong it keeps no more."""
+
+    def __init__(self, plan: CellPlan, results: Path) -> None:
+        self.plan = plan
+        self.run: wandb.Run | None = None
+        if plan.tracking == "wandb":
+            with self._sparing_the_cell():
+                self.run = open_run(
+                    results,
+                    plan.key[:16],
+                    configuration(plan),
+                    run_name=plan.cell.name,
+                    run_group=f"{plan.cell.task}/{plan.cell.model}",
+                )
+
+    def epoch(self, epoch: Epoch) -> None:
+        """Log an epoch; a server that knows it already, from before a break, keeps what it has."""
+        with self._sparing_the_cell():
+            if self.run is not None:
+                self.run.log(epoch_values(self.plan, epoch), step=epoch.epoch)
+
+    def result(self, result: CellResult, history: Sequence[Epoch], test: Predictions) -> None:
+        """Log what a cell has come to."""
+        with self._sparing_the_cell():
+            if self.run is not None:
+                self.run.summary.update(summary(result))
+                self.run.log(media(self.plan, result, history, test), step=history[-1].epoch + 1)
+
+    def close(self, exit_code: int) -> None:
+        """End the record; 0 says that the cell is done."""
+        with self._sparing_the_cell():
+            if self.run is not None:
+                self.run.finish(exit_code)
+
+    @contextmanager
+    def _sparing_the_cell(self) -> Iterator[None]:
+        try:
+            yield
+        except Exception as error:
+            self.run = None
+            abandon_runs()
+            what = f"Weights & Biases keeps no whole record of {self.plan.cell.name}"
+            advice = "The cell itself is not affected; 'tracking: none' in params.yaml does without"
+            warnings.warn(f"{what}: {type(error).__name__}: {error}. {advice}.", stacklevel=4)
+
+
+@contextmanager
+def tracked(plan: CellPlan, results: Path) -> Iterator[Tracker]:
+    """Yield the tracker of a cell, whose record says in the end whether the block succeeded.
+
+    Args:
+        plan: of the cell; says whether it is tracked at all.
+        results: the folder of all results; records go to ``wandb`` in it.
+    """
+    tracker = Tracker(plan, results)
+    try:
+        yield tracker
+    except BaseException:
+        tracker.close(exit_code=1)
+        raise
+    tracker.close(exit_code=0)
