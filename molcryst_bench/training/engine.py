@@ -150,6 +150,7 @@ def _quiet_lightning() -> Iterator[None]:
     try:
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", module="lightning")
+            warnings.filterwarnings("ignore", message="Grad strides do not match bucket view")
             yield
     finally:
         for logger, level in zip(loggers, levels, strict=True):
