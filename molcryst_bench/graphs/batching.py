@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from molcryst_bench.base.errors import SettingsError
+from molcryst_bench.graphs.gather import fill_batches
 
 
 @dataclass(frozen=True)
@@ -39,25 +41,14 @@ class BatchLimit:
         """
         if self.atoms is None and self.edges is None:
             return list(torch.split(order, self.graphs or len(order) or 1))
-        ends = torch.arange(1, len(order) + 1)
-        budgets = [(self.graphs, ends)]
+        budgets = [(self.graphs, torch.ones_like(order))]
         for name, limit, sizes in (("atoms", self.atoms, atoms), ("edges", self.edges, edges)):
             sizes = sizes[order]
             if limit is not None and len(order) and int(sizes.max()) > limit:
                 message = f"a graph of {int(sizes.max()):,} {name} does not fit into a batch of"
                 raise SettingsError(f"{message} at most {limit:,}: raise max_{name}")
-            budgets.append((limit, sizes.cumsum(0)))
-        return _greedy(order, [(limit, total) for limit, total in budgets if limit is not None])
-
-
-def _greedy(order: Tensor, budgets: list[tuple[int, Tensor]]) -> list[Tensor]:
-    """Fill each batch until one of the running totals would pass its limit."""
-    batches, start = [], 0
-    while start < len(order):
-        stops = []
-        for limit, total in budgets:
-            used = int(total[start - 1]) if start else 0
-            stops.append(int(torch.searchsorted(total, used + limit, right=True)))
-        batches.append(order[start : min(stops)])
-        start = min(stops)
-    return batches
+            budgets.append((limit, sizes))
+        kept = [(limit, sizes) for limit, sizes in budgets if limit is not None]
+        limits, each = zip(*kept, strict=True)
+        counts = fill_batches(torch.stack(each).numpy(), np.array(limits))
+        return list(torch.split(order, counts[counts > 0].tolist()))

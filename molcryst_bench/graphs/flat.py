@@ -1,25 +1,23 @@
-"""All graphs of a store as flat tensors, from which batches are gathered without a Python loop."""
+"""All graphs of a store as flat arrays, from which batches are gathered without a Python loop."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from copy import copy
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import torch
+from numpy.typing import DTypeLike
 from torch import Tensor
 from torch_geometric.data import Batch
 
 from molcryst_bench.base.errors import SettingsError, unknown_name
-from molcryst_bench.graphs.gather import Ranges, edge_index
-from molcryst_bench.graphs.separable import make_separable
+from molcryst_bench.graphs import gather
+from molcryst_bench.graphs.separable import separable_batch
 
 if TYPE_CHECKING:
     from molcryst_bench.graphs.store import GraphStore
-
-_EMPTY_BATCH = Batch()
 
 
 @dataclass(frozen=True)
@@ -27,20 +25,18 @@ class Lattice:
     """What periodic graphs have beside their atoms."""
 
     cell: Tensor  # (graphs, 3, 3) Å, rows are vectors
-    shift: Tensor  # (edges, 3) int8 whole cells, or (edges, 6): also those of the reverse
+    shift: np.ndarray  # (edges, 3) int8 whole cells
 
 
 @dataclass(frozen=True)
 class FlatGraphs:
-    """Flat tensors of many graphs, on any device.
+    """Flat arrays of many graphs, as compact as the store has them; batches have wider types."""
 
-    What a batch needs of a graph or an atom stands together: with a million graphs it is the number
-    of places in memory to go to that costs time.
-    """
-
-    offset: Tensor  # (graphs + 1, 2) first node and first edge
-    sites: Tensor  # (nodes, 4) float32: position in Å and atomic number
-    ends: Tensor  # (edges, 2) sender and receiver, counted within their graph
+    offset: np.ndarray  # (graphs + 1, 2) first node and first edge
+    position: np.ndarray  # (nodes, 3) float32 Å
+    atomic_number: np.ndarray  # (nodes,)
+    sender: np.ndarray  # (edges,) counted within their graph, as the receiver
+    receiver: np.ndarray  # (edges,)
     symmetric: bool  # each pair of atoms is stored once
     lattice: Lattice | None
     graph_targets: Tensor  # (graphs, targets) float64
@@ -67,11 +63,12 @@ class FlatGraphs:
         graph, (node, edge) = (start, stop), offset[[0, -1]].T
         columns = [store.read(f"targets/{name}", *graph) for name in at_graphs]
         known = [store.read(f"features/{name}", *graph) for name in store.features]
-        sites = [store.read(f"nodes/{name}", *node) for name in ("position", "atomic_number")]
         return cls(
-            offset=torch.from_numpy(offset - offset[0]),
-            sites=torch.from_numpy(join_sites(*sites)),
-            ends=torch.from_numpy(_ends(store, edge, np.diff(offset[:, 0]).max(initial=1))),
+            offset=offset - offset[0],
+            position=store.read("nodes/position", *node),
+            atomic_number=store.read("nodes/atomic_number", *node),
+            sender=store.read("edges/sender", *edge),
+            receiver=store.read("edges/receiver", *edge),
             symmetric=store.spec.symmetric,
             lattice=_lattice(store, graph, edge) if store.periodic else None,
             graph_targets=torch.from_numpy(_as_columns(columns, stop - start)),
@@ -87,12 +84,16 @@ class FlatGraphs:
     @property
     def atoms(self) -> Tensor:
         """Number of atoms of each graph, (graphs,)."""
-        return self.offset[:, 0].diff()
+        return torch.from_numpy(np.diff(self.offset[:, 0]))
 
     @property
     def edges(self) -> Tensor:
         """Number of directed edges of each graph, (graphs,)."""
-        return self.offset[:, 1].diff() * (2 if self.symmetric else 1)
+        return torch.from_numpy(np.diff(self.offset[:, 1]) * self._directions)
+
+    @property
+    def _directions(self) -> int:
+        return 2 if self.symmetric else 1
 
     def with_targets(self, names: Sequence[str]) -> FlatGraphs:
         """Return the same graphs with these targets alone."""
@@ -113,30 +114,27 @@ class FlatGraphs:
         directions of each pair side by side where the list is symmetric, ``batch``, ``ptr``,
         ``targets``, ``cell`` (graphs, 3, 3) and ``edge_shift`` (edges, 3) where periodic, and
         ``features`` (graphs, features) where the dataset has any.
+
+        Raises:
+            IndexError: if there is no such graph.
         """
-        rows = torch.as_tensor(rows, device=self.offset.device)
+        rows = torch.as_tensor(rows, dtype=torch.int64)
         nodes, edges = self._ranges(rows)
-        sites = nodes.take(self.sites)
         content: dict[str, Any] = {
-            "z": sites[:, 3].long(),
-            "pos": sites[:, :3].contiguous(),
-            "edge_index": edge_index(
-                edges.take(self.ends),
-                first_node=nodes.ptr.index_select(0, edges.graph),
-                both=self.symmetric,
-            ),
+            "z": torch.from_numpy(nodes.take(self.atomic_number, np.int64)),
+            "pos": torch.from_numpy(nodes.take(self.position, np.float32)),
+            "edge_index": torch.from_numpy(self._edge_index(nodes, edges)),
             "targets": self._targets(rows, nodes),
         }
         if self.lattice is not None:
-            content |= self._periodic(self.lattice, rows, edges)
+            content["cell"] = self.lattice.cell.index_select(0, rows)
+            content["edge_shift"] = torch.from_numpy(self._edge_shift(self.lattice.shift, edges))
         if self.feature_names:
             content["features"] = self.features.index_select(0, rows)
-        content |= {"batch": nodes.graph, "ptr": nodes.ptr, "symmetric": self.symmetric}
-        batch = copy(_EMPTY_BATCH)  # making one anew costs a tenth of a millisecond
-        for name, value in content.items():
-            batch[name] = value
-        make_separable(batch, nodes.ptr, edges.ptr * (2 if self.symmetric else 1))
-        return batch
+        content["batch"] = torch.from_numpy(nodes.graph())
+        content["ptr"] = torch.from_numpy(nodes.ptr)
+        content["symmetric"] = self.symmetric
+        return separable_batch(content, nodes.ptr, edges.ptr * self._directions)
 
     def take(self, rows: Tensor) -> FlatGraphs:
         """Return some of the graphs, in the order of ``rows``."""
@@ -144,52 +142,79 @@ class FlatGraphs:
         lattice = self.lattice
         return replace(
             self,
-            offset=torch.stack([nodes.ptr, edges.ptr], dim=1),
-            sites=nodes.take(self.sites),
-            ends=edges.take(self.ends),
+            offset=np.stack([nodes.ptr, edges.ptr], axis=1),
+            position=nodes.take(self.position),
+            atomic_number=nodes.take(self.atomic_number),
+            sender=edges.take(self.sender),
+            receiver=edges.take(self.receiver),
             lattice=lattice and Lattice(lattice.cell[rows], edges.take(lattice.shift)),
             graph_targets=self.graph_targets[rows],
-            node_targets={n: nodes.take(values) for n, values in self.node_targets.items()},
+            node_targets={
+                name: torch.from_numpy(nodes.take(values.numpy()))
+                for name, values in self.node_targets.items()
+            },
             features=self.features[rows],
         )
 
-    def _ranges(self, rows: Tensor) -> tuple[Ranges, Ranges]:
+    def _ranges(self, rows: Tensor) -> tuple[_Ranges, _Ranges]:
         """Return where the nodes and the edges of some graphs lie."""
-        start = self.offset.index_select(0, rows)
-        count = self.offset.index_select(0, rows + 1) - start
-        nodes, edges = (Ranges.of(start[:, column], count[:, column]) for column in (0, 1))
+        start, ptr = np.empty((2, len(rows)), np.int64), np.empty((2, len(rows) + 1), np.int64)
+        gather.find_ranges(self.offset, rows.numpy(), start, ptr)
+        parts = (self.position.reshape(-1), self.atomic_number, self.sender, self.receiver)
+        gather.touch_graphs(start, ptr, *parts)
+        nodes, edges = map(_Ranges, start, ptr)
         return nodes, edges
 
-    def _targets(self, rows: Tensor, nodes: Ranges) -> dict[str, Tensor]:
+    def _edge_index(self, nodes: _Ranges, edges: _Ranges) -> np.ndarray:
+        index = np.empty((2, edges.ptr[-1] * self._directions), np.int64)
+        first = nodes.ptr[:-1]
+        ends = ((self.sender, self.receiver), (self.receiver, self.sender))
+        for row, (one, other) in zip(index, ends, strict=True):
+            if self.symmetric:
+                gather.number_pairs(one, other, *edges, first, row)
+            else:
+                gather.number_nodes(one, *edges, first, row)
+        return index
+
+    def _edge_shift(self, shift: np.ndarray, edges: _Ranges) -> np.ndarray:
+        if not self.symmetric:
+            return edges.take(shift, np.float32)
+        both = np.empty((2 * edges.ptr[-1], 3), np.float32)
+        gather.copy_with_opposites(shift.reshape(-1), *edges, both.reshape(-1))
+        return both
+
+    def _targets(self, rows: Tensor, nodes: _Ranges) -> dict[str, Tensor]:
         columns = self.graph_targets.index_select(0, rows).unbind(1)
         targets = dict(zip(self.graph_target_names, columns, strict=True))
-        return targets | {n: nodes.take(values) for n, values in self.node_targets.items()}
-
-    def _periodic(self, lattice: Lattice, rows: Tensor, edges: Ranges) -> dict[str, Tensor]:
-        shift = edges.take(lattice.shift).view(-1, 3)  # (edges, 3)
-        return {"cell": lattice.cell[rows], "edge_shift": shift.to(self.sites.dtype)}
-
-
-def _ends(store: GraphStore, edge: np.ndarray, largest: np.int64) -> np.ndarray:
-    """Return (edges, 2) in the smallest signed type: torch computes with few unsigned ones."""
-    ends = [store.read(f"edges/{end}", *edge) for end in ("sender", "receiver")]
-    return np.stack(ends, axis=1, dtype=np.min_scalar_type(-largest), casting="unsafe")
+        return targets | {
+            name: torch.from_numpy(nodes.take(values.numpy()))
+            for name, values in self.node_targets.items()
+        }
 
 
-def join_sites(position: np.ndarray, atomic_number: np.ndarray) -> np.ndarray:
-    """Put positions (nodes, 3) and atomic numbers (nodes,) side by side, (nodes, 4)."""
-    return np.concatenate([position, atomic_number[:, None]], axis=1, dtype=np.float32)
+class _Ranges(NamedTuple):
+    """Ranges of rows of a flat array, one for each graph of a batch."""
+
+    start: np.ndarray  # (graphs,) in the flat array
+    ptr: np.ndarray  # (graphs + 1,) in the batch
+
+    def take(self, array: np.ndarray, dtype: DTypeLike | None = None) -> np.ndarray:
+        """Return these rows of a flat array one after the other, (rows, ...)."""
+        taken = np.empty((self.ptr[-1], *array.shape[1:]), array.dtype if dtype is None else dtype)
+        width = array.shape[1] if array.ndim == 2 else 1
+        gather.copy_ranges(array.reshape(-1), width, *self, taken.reshape(-1))
+        return taken
+
+    def graph(self) -> np.ndarray:
+        """Return to which graph of the batch each row belongs, (rows,)."""
+        numbers = np.empty(self.ptr[-1], np.int64)
+        gather.number_ranges(self.ptr, numbers)
+        return numbers
 
 
 def _lattice(store: GraphStore, graph: tuple[int, int], edge: np.ndarray) -> Lattice:
     cell = torch.from_numpy(store.read("graphs/cell", *graph)).float()
-    shift = store.read("edges/shift", *edge)
-    return Lattice(cell, torch.from_numpy(join_shifts(shift) if store.spec.symmetric else shift))
-
-
-def join_shifts(shift: np.ndarray) -> np.ndarray:
-    """Put the shifts of edges (pairs, 3) and those of their reverses side by side, (pairs, 6)."""
-    return np.concatenate([shift, -shift], axis=1)
+    return Lattice(cell, store.read("edges/shift", *edge))
 
 
 def _as_columns(columns: list[np.ndarray], rows: int) -> np.ndarray:
@@ -219,8 +244,10 @@ def join_graphs(parts: Sequence[FlatGraphs]) -> FlatGraphs:
     return replace(
         first,
         offset=_joined_offsets([part.offset for part in parts]),
-        sites=torch.cat([part.sites for part in parts]),
-        ends=torch.cat([part.ends for part in parts]),
+        position=np.concatenate([part.position for part in parts]),
+        atomic_number=np.concatenate([part.atomic_number for part in parts]),
+        sender=np.concatenate([part.sender for part in parts]),
+        receiver=np.concatenate([part.receiver for part in parts]),
         lattice=_joined_lattices(lattices) if lattices else None,
         graph_targets=torch.cat([part.graph_targets for part in parts]),
         node_targets={
@@ -233,9 +260,9 @@ def join_graphs(parts: Sequence[FlatGraphs]) -> FlatGraphs:
 
 def _joined_lattices(lattices: Sequence[Lattice]) -> Lattice:
     cells, shifts = ([getattr(each, name) for each in lattices] for name in ("cell", "shift"))
-    return Lattice(torch.cat(cells), torch.cat(shifts))
+    return Lattice(torch.cat(cells), np.concatenate(shifts))
 
 
-def _joined_offsets(offsets: Sequence[Tensor]) -> Tensor:
-    counts = torch.cat([offset.diff(dim=0) for offset in offsets])
-    return torch.cat([counts.new_zeros(1, 2), counts.cumsum(0)])
+def _joined_offsets(offsets: Sequence[np.ndarray]) -> np.ndarray:
+    counts = np.concatenate([np.diff(offset, axis=0) for offset in offsets])
+    return np.concatenate([np.zeros((1, 2), np.int64), np.cumsum(counts, axis=0)])

@@ -1,88 +1,170 @@
-"""Gathering the rows of many graphs from flat arrays, with few and fast operator calls."""
+"""Loops over the graphs of a batch, compiled: they write straight into the tensors of the batch.
+
+Flat arrays come as one row of numbers after the other, ``width`` numbers a row. All loops release
+the interpreter's lock. Compiled code is kept on disk, so that only its first use ever waits for it.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from functools import cached_property
+from collections.abc import Callable
+from typing import ParamSpec, TypeVar
 
-import torch
-from torch import Tensor
+import numpy as np
+from numba import njit
 
-# Torch copies a row of several small numbers slowly, but one number of the same size fast.
-_AS_ONE_NUMBER = {2: torch.int16, 4: torch.int32, 8: torch.int64, 16: torch.complex128}
+_P = ParamSpec("_P")
+_R = TypeVar("_R")
 _LINE = 64  # bytes that a processor fetches at once
-_LINES_AHEAD = 4
-_LONG = 256  # rows; so long a range is copied faster as a whole than gathered row by row
+_NEAR = 256  # bytes to touch; what follows it foresees by itself
 
 
-@dataclass(frozen=True)
-class Ranges:
-    """Ranges of rows of a flat array, one for each graph of a batch."""
-
-    start: Tensor  # (graphs,) in the flat array
-    ptr: Tensor  # (graphs + 1,) in the batch
-    graph: Tensor  # (rows,) of the batch
-
-    @classmethod
-    def of(cls, start: Tensor, count: Tensor) -> Ranges:
-        """Put ranges of ``count`` rows one after the other."""
-        ptr = torch.zeros(len(count) + 1, dtype=torch.int64, device=count.device)
-        torch.cumsum(count, 0, out=ptr[1:])
-        return cls(start, ptr, torch.repeat_interleave(count, output_size=int(ptr[-1])))
-
-    @cached_property
-    def rows(self) -> Tensor:
-        """Row numbers of all ranges in the flat array, (rows,)."""
-        jump = (self.start - self.ptr[:-1]).index_select(0, self.graph)
-        return jump.add_(torch.arange(len(jump), device=jump.device))
-
-    def take(self, array: Tensor) -> Tensor:
-        """Return these rows of a flat array, (rows, ...)."""
-        if len(self.graph) > _LONG * len(self.start):
-            bounds = zip(self.start.tolist(), self.ptr.diff().tolist(), strict=True)
-            return torch.cat([array.narrow(0, start, count) for start, count in bounds])
-        _fetch_ahead(array, self.start)
-        return take_rows(array, self.rows)
+def compiled(loop: Callable[_P, _R]) -> Callable[_P, _R]:
+    """Compile a function for the types of its first call, and keep the code if there is a place."""
+    try:
+        kept: Callable[_P, _R] = njit(cache=True, nogil=True)(loop)
+    except RuntimeError:  # neither the folder of the package nor that of the user can be written to
+        kept = njit(nogil=True)(loop)
+    return kept
 
 
-def _fetch_ahead(array: Tensor, start: Tensor) -> None:
-    """Read the first bytes of every range, so that the processor waits for them all at once.
-
-    Ranges drawn from a large array are not in its caches. While it copies one range it does not
-    look as far ahead as the next, and would wait for the memory again at each.
-    """
-    if array.device.type == "cpu" and len(array):
-        row_bytes = array.element_size() * array[0].numel()
-        steps = torch.arange(0, _LINES_AHEAD * _LINE, _LINE) // row_bytes
-        near = (start[:, None] + steps).clamp_(max=len(array) - 1)  # (graphs, lines)
-        take_rows(array, near.view(-1))
-
-
-def take_rows(array: Tensor, rows: Tensor) -> Tensor:
-    """Return ``array[rows]``."""
-    if array.dim() != 2 or not len(array):  # torch does not view an empty array as another type
-        return array.index_select(0, rows)
-    whole = _AS_ONE_NUMBER.get(array.element_size() * array.shape[1])
-    if whole is None:
-        return array.index_select(0, rows)
-    taken = array.view(whole).view(-1).index_select(0, rows)  # (rows,)
-    return taken.view(array.dtype).view(-1, array.shape[1])
-
-
-def edge_index(ends: Tensor, first_node: Tensor, *, both: bool) -> Tensor:
-    """Return the node numbers of edges in a batch, (2, edges).
+@compiled
+def find_ranges(offset: np.ndarray, rows: np.ndarray, start: np.ndarray, ptr: np.ndarray) -> None:
+    """Find where graphs lie in flat arrays, and where they come to lie in a batch.
 
     Args:
-        ends: (pairs, 2) sender and receiver, counted within their graph.
-        first_node: (pairs,) number in the batch of the first node of the graph.
-        both: put the reverse of each pair next to it.
+        offset: (all graphs + 1, kinds) first node and first edge of each graph.
+        rows: (graphs,) which graphs make the batch.
+        start: (kinds, graphs) written: first row in the flat arrays.
+        ptr: (kinds, graphs + 1) written: first row in the batch, and the number of all.
+
+    Raises:
+        IndexError: if there is no such graph; later loops trust what is written here.
     """
-    directions = 2 if both else 1
-    index = torch.empty((2, len(ends), directions), dtype=torch.int64, device=ends.device)
-    ends = ends.long()
-    for end in range(2):
-        torch.add(ends[:, end], first_node, out=index[end, :, 0])
-    if both:
-        index[0, :, 1] = index[1, :, 0]
-        index[1, :, 1] = index[0, :, 0]
-    return index.view(2, -1)
+    ptr[:, 0] = 0
+    for graph in range(len(rows)):
+        row = rows[graph]
+        if row < 0 or row >= len(offset) - 1:
+            raise IndexError("there is no graph of this number")
+        for kind in range(offset.shape[1]):
+            start[kind, graph] = offset[row, kind]
+            count = offset[row + 1, kind] - offset[row, kind]
+            ptr[kind, graph + 1] = ptr[kind, graph] + count
+
+
+@compiled
+def touch_ranges(source: np.ndarray, width: int, start: np.ndarray, ptr: np.ndarray) -> float:
+    """Read the beginning of each range, and return a sum of no meaning, lest it be left out.
+
+    Ranges drawn from a large array are not in the processor's caches. While it copies one range it
+    does not look as far ahead as the next, and would wait for the memory again at each; here it
+    waits for all at once.
+    """
+    found = 0.0
+    for graph in range(len(start)):
+        part = source[width * start[graph] :][: width * (ptr[graph + 1] - ptr[graph])]
+        for i in range(0, min(len(part), _NEAR // source.itemsize), _LINE // source.itemsize):
+            found += part[i]
+    return found
+
+
+@compiled
+def touch_graphs(
+    start: np.ndarray,
+    ptr: np.ndarray,
+    position: np.ndarray,
+    atomic_number: np.ndarray,
+    sender: np.ndarray,
+    receiver: np.ndarray,
+) -> float:
+    """Do so for all that a graph consists of; ``start`` and ``ptr`` are those of `find_ranges`."""
+    found = touch_ranges(position, 3, start[0], ptr[0])
+    found += touch_ranges(atomic_number, 1, start[0], ptr[0])
+    found += touch_ranges(sender, 1, start[1], ptr[1])
+    return found + touch_ranges(receiver, 1, start[1], ptr[1])
+
+
+@compiled
+def copy_ranges(
+    source: np.ndarray, width: int, start: np.ndarray, ptr: np.ndarray, target: np.ndarray
+) -> None:
+    """Copy the rows from ``start[i]`` on to rows ``ptr[i]`` to ``ptr[i + 1]``, as target's type."""
+    for graph in range(len(start)):
+        into = target[width * ptr[graph] : width * ptr[graph + 1]]
+        part = source[width * start[graph] :][: len(into)]
+        for i in range(len(into)):
+            into[i] = part[i]
+
+
+@compiled
+def copy_with_opposites(
+    source: np.ndarray, start: np.ndarray, ptr: np.ndarray, target: np.ndarray
+) -> None:
+    """Copy vectors, rows of three, each followed by its opposite."""
+    for graph in range(len(start)):
+        into = target[6 * ptr[graph] : 6 * ptr[graph + 1]]
+        part = source[3 * start[graph] :][: len(into) // 2]
+        for pair in range(len(part) // 3):
+            for k in range(3):
+                into[6 * pair + k] = part[3 * pair + k]
+                into[6 * pair + 3 + k] = -part[3 * pair + k]
+
+
+@compiled
+def number_ranges(ptr: np.ndarray, target: np.ndarray) -> None:
+    """Write ``i`` to rows ``ptr[i]`` to ``ptr[i + 1]``."""
+    for graph in range(len(ptr) - 1):
+        target[ptr[graph] : ptr[graph + 1]] = graph
+
+
+@compiled
+def number_nodes(
+    ends: np.ndarray, start: np.ndarray, ptr: np.ndarray, first: np.ndarray, target: np.ndarray
+) -> None:
+    """Write ends of edges, counted within their graph, as ``first[i]`` and following."""
+    for graph in range(len(start)):
+        into = target[ptr[graph] : ptr[graph + 1]]
+        part = ends[start[graph] :][: len(into)]
+        for i in range(len(into)):
+            into[i] = first[graph] + np.int64(part[i])
+
+
+@compiled
+def number_pairs(
+    one: np.ndarray,
+    other: np.ndarray,
+    start: np.ndarray,
+    ptr: np.ndarray,
+    first: np.ndarray,
+    target: np.ndarray,
+) -> None:
+    """Write the two ends of pairs in turn, so that beside each edge stands its reverse."""
+    for graph in range(len(start)):
+        into = target[2 * ptr[graph] : 2 * ptr[graph + 1]]
+        left, right = one[start[graph] :], other[start[graph] :]
+        for pair in range(len(into) // 2):
+            into[2 * pair] = first[graph] + np.int64(left[pair])
+            into[2 * pair + 1] = first[graph] + np.int64(right[pair])
+
+
+@compiled
+def fill_batches(sizes: np.ndarray, limits: np.ndarray) -> np.ndarray:
+    """Return how many consecutive graphs each batch takes, as many as all limits allow; then zeros.
+
+    Args:
+        sizes: (kinds, graphs) of each graph in order, none of which is over a limit.
+        limits: (kinds,) of a batch.
+    """
+    counts = np.zeros(sizes.shape[1], np.int64)
+    used = np.zeros(len(limits), np.int64)
+    batch = 0
+    for graph in range(sizes.shape[1]):
+        fits = True
+        for kind in range(len(limits)):
+            used[kind] += sizes[kind, graph]
+            fits = fits and used[kind] <= limits[kind]
+        if not fits:
+            batch += 1
+            for kind in range(len(limits)):
+                used[kind] = sizes[kind, graph]
+        counts[batch] += 1
+    return counts

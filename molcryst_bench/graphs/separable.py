@@ -2,26 +2,54 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from copy import copy
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch_geometric.data import Batch
 
+_EMPTY_BATCH = Batch()
 
-def make_separable(batch: Batch, node_ptr: Tensor, edge_ptr: Tensor) -> None:
-    """Tell PyG where each graph lies, for ``batch.to_data_list()`` and ``batch[i]``."""
-    graph_ptr = torch.arange(len(node_ptr))
-    graphs, zeros = len(node_ptr) - 1, torch.zeros(len(node_ptr) - 1, dtype=torch.int64)
-    slices: dict[str, Any] = {"z": node_ptr, "pos": node_ptr, "edge_index": edge_ptr}
-    if "cell" in batch:
-        slices |= {"cell": graph_ptr, "edge_shift": edge_ptr}
-    if "features" in batch:
-        slices["features"] = graph_ptr
-    increments: dict[str, Any] = dict.fromkeys(slices, zeros) | {"edge_index": node_ptr[:-1]}
-    per_graph = {n: len(values) == graphs for n, values in batch.targets.items()}
-    slices["targets"] = {n: graph_ptr if whole else node_ptr for n, whole in per_graph.items()}
-    increments["targets"] = dict.fromkeys(per_graph, zeros)
-    batch._num_graphs = graphs
-    batch._slice_dict = slices
-    batch._inc_dict = increments
+
+def separable_batch(
+    content: Mapping[str, Any], node_ptr: np.ndarray, edge_ptr: np.ndarray
+) -> Batch:
+    """Return a batch that knows where each graph lies, for ``to_data_list()`` and ``batch[i]``.
+
+    Args:
+        content: ``z``, ``pos``, ``edge_index``, ``targets`` and what else there is.
+        node_ptr: (graphs + 1,) first node of each graph, and the number of all.
+        edge_ptr: (graphs + 1,) first edge of each graph, and the number of all.
+    """
+    batch = copy(_EMPTY_BATCH)  # making one anew costs a tenth of a millisecond, and so would
+    batch._store._mapping.update(content)  # setting its attributes one by one
+    slices, increments = _places(content, node_ptr, edge_ptr)
+    vars(batch._store).update(
+        _num_graphs=len(node_ptr) - 1, _slice_dict=slices, _inc_dict=increments
+    )
+    return batch
+
+
+def _places(
+    content: Mapping[str, Any], node_ptr: np.ndarray, edge_ptr: np.ndarray
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    graphs = len(node_ptr) - 1
+    of_graphs = torch.from_numpy(np.arange(graphs + 1))  # NumPy makes what is small faster
+    of_nodes, of_edges = torch.from_numpy(node_ptr), torch.from_numpy(edge_ptr)
+    zeros, first_node = torch.from_numpy(np.zeros(graphs, np.int64)), node_ptr[:-1]
+    slices: dict[str, Any] = {"z": of_nodes, "pos": of_nodes, "edge_index": of_edges}
+    if "cell" in content:
+        slices |= {"cell": of_graphs, "edge_shift": of_edges}
+    if "features" in content:
+        slices["features"] = of_graphs
+    increments: dict[str, Any] = dict.fromkeys(slices, zeros)
+    increments["edge_index"] = torch.from_numpy(first_node)
+    targets: Mapping[str, Tensor] = content["targets"]
+    slices["targets"] = {
+        name: of_graphs if len(values) == graphs else of_nodes for name, values in targets.items()
+    }
+    increments["targets"] = dict.fromkeys(targets, zeros)
+    return slices, increments

@@ -9,7 +9,7 @@ import torch
 from ase import Atoms
 from torch_geometric.data import Batch, Data
 
-from molcryst_bench.graphs.flat import FlatGraphs, Lattice, join_shifts, join_sites
+from molcryst_bench.graphs.flat import FlatGraphs, Lattice
 from molcryst_bench.graphs.neighbors import GraphSpec, find_edges
 
 
@@ -37,21 +37,16 @@ def build_batch(structures: Sequence[Atoms], spec: GraphSpec) -> Batch:
     edges = [find_edges(atoms, spec) for atoms in structures]
     periodic = any(atoms.pbc.any() for atoms in structures)
     sizes = [(len(a), len(e.sender)) for a, e in zip(structures, edges, strict=True)]
-    ends = [np.stack([e.sender, e.receiver], 1).astype(np.int64) for e in edges]
-    shift = np.concatenate([e.shift for e in edges]).astype(np.int8)
     lattice = Lattice(
         cell=torch.tensor(np.array([atoms.cell.array for atoms in structures])).float(),
-        shift=torch.from_numpy(join_shifts(shift) if spec.symmetric else shift),
+        shift=np.concatenate([e.shift for e in edges]).astype(np.int8),
     )
     flat = FlatGraphs(
-        offset=torch.from_numpy(np.cumsum([(0, 0), *sizes], axis=0)),
-        sites=torch.from_numpy(
-            join_sites(
-                np.concatenate([atoms.positions for atoms in structures]),
-                np.concatenate([atoms.numbers for atoms in structures]),
-            )
-        ),
-        ends=torch.from_numpy(np.concatenate(ends)),
+        offset=np.cumsum([(0, 0), *sizes], axis=0),
+        position=np.concatenate([atoms.positions for atoms in structures]).astype(np.float32),
+        atomic_number=np.concatenate([atoms.numbers for atoms in structures]).astype(np.uint8),
+        sender=np.concatenate([e.sender for e in edges]).astype(np.uint32),
+        receiver=np.concatenate([e.receiver for e in edges]).astype(np.uint32),
         symmetric=spec.symmetric,
         lattice=lattice if periodic else None,
         graph_targets=torch.empty((len(structures), 0), dtype=torch.float64),

@@ -1,51 +1,117 @@
-"""Gathering rows, whatever they hold, against plain indexing."""
+"""The compiled loops of the loader, each against plain indexing."""
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
 import pytest
 import torch
 
 from molcryst_bench.graphs import gather
-from molcryst_bench.graphs.gather import Ranges, edge_index, take_rows
+from molcryst_bench.graphs.batching import BatchLimit
 
-DTYPES = [torch.uint8, torch.int8, torch.int16, torch.int32, torch.int64, torch.float32]
-
-
-@pytest.mark.parametrize("dtype", [*DTYPES, torch.float64], ids=str)
-@pytest.mark.parametrize("row", [(), (1,), (2,), (3,), (4,), (8,), (2, 2)], ids=str)
-def test_rows_are_those_of_plain_indexing(dtype: torch.dtype, row: tuple[int, ...]) -> None:
-    array = torch.randint(0, 100, (50, *row), generator=torch.Generator().manual_seed(0)).to(dtype)
-    for rows in (torch.tensor([49, 0, 7, 7]), torch.tensor([], dtype=torch.int64)):
-        taken = take_rows(array, rows)
-        assert torch.equal(taken, array[rows])
-        assert taken.dtype == dtype
-        assert taken.is_contiguous()
-    assert take_rows(array[:0], rows).shape == (0, *row)
+START, PTR = np.array([18, 3, 5, 0]), np.array([0, 2, 3, 3, 6])
+ROWS = [18, 19, 3, 0, 1, 2]  # these ranges, one row after the other
+NOWHERE = np.zeros(0, np.int64), np.zeros(1, np.int64)
 
 
-def test_ranges_follow_each_other_in_a_batch() -> None:
-    array = torch.arange(40).view(20, 2)
-    ranges = Ranges.of(start=torch.tensor([18, 3, 5, 0]), count=torch.tensor([2, 1, 0, 3]))
-    assert ranges.rows.tolist() == [18, 19, 3, 0, 1, 2]
-    assert ranges.take(array)[:, 0].tolist() == [36, 38, 6, 0, 2, 4]
-    assert ranges.graph.tolist() == [0, 0, 1, 3, 3, 3]
-    assert ranges.ptr.tolist() == [0, 2, 3, 3, 6]
+@pytest.mark.parametrize("rows", [[2, 0, 2], [1], [], [3, 2, 1, 0]])
+def test_ranges_follow_each_other_in_a_batch(rows: list[int]) -> None:
+    offset = np.array([[0, 0], [3, 10], [3, 12], [8, 12], [9, 40]])
+    start, ptr = np.empty((2, len(rows)), np.int64), np.empty((2, len(rows) + 1), np.int64)
+    gather.find_ranges(offset, np.array(rows, np.int64), start, ptr)
+    assert (start == offset[:-1][rows].T).all()
+    counts = np.diff(offset, axis=0)[rows]  # (graphs, kinds)
+    assert (ptr == np.concatenate([np.zeros((1, 2)), counts.cumsum(0)]).T).all()
 
 
-def test_no_range_may_reach_into_an_empty_array() -> None:
-    ranges = Ranges.of(start=torch.tensor([0, 0]), count=torch.tensor([0, 0]))
-    assert ranges.take(torch.empty(0, 2)).tolist() == []
+@pytest.mark.parametrize("row", [-1, 4, 1000])
+def test_a_graph_that_is_not_there_is_refused(row: int) -> None:
+    offset = np.zeros((5, 2), np.int64)
+    with pytest.raises(IndexError, match="no graph of this number"):
+        gather.find_ranges(offset, np.array([0, row]), *np.empty((2, 2, 3), np.int64))
 
 
-def test_long_ranges_are_those_of_plain_indexing() -> None:
-    array, start = torch.arange(9000).view(3000, 3), torch.tensor([900, 2999, 3000, 0])
-    count = torch.tensor([2100, 1, 0, 1000])
-    ranges = Ranges.of(start, count)
-    assert torch.equal(ranges.take(array), array[ranges.rows])
-    assert len(ranges.rows) > 4 * gather._LONG, "the whole ranges are copied"
+@pytest.mark.parametrize("width", [1, 3])
+@pytest.mark.parametrize(
+    ("source", "target"),
+    [("u1", "i8"), ("i1", "f4"), ("f4", "f4"), ("f8", "f8"), ("u2", "u2"), ("u4", "u4")],
+)
+def test_copied_ranges_are_those_of_plain_indexing(source: str, target: str, width: int) -> None:
+    array = np.random.default_rng(0).integers(0, 120, (20, width)).astype(source)
+    if source in ("i1", "f4", "f8"):
+        array = -array
+    copied = np.empty((len(ROWS), width), target)
+    gather.copy_ranges(array.reshape(-1), width, START, PTR, copied.reshape(-1))
+    assert (copied == array[ROWS].astype(target)).all()
+    gather.copy_ranges(array[:0].reshape(-1), width, *NOWHERE, copied[:0].reshape(-1))
 
 
-def test_pairs_get_the_numbers_that_their_nodes_have_in_the_batch() -> None:
-    ends, first = torch.tensor([[0, 2], [1, 0]], dtype=torch.uint8), torch.tensor([10, 250])
-    assert edge_index(ends, first, both=False).tolist() == [[10, 251], [12, 250]]
-    assert edge_index(ends, first, both=True).tolist() == [[10, 12, 251, 250], [12, 10, 250, 251]]
+def test_opposites_follow_their_vectors() -> None:
+    vectors = np.random.default_rng(0).integers(-3, 4, (20, 3)).astype(np.int8)
+    copied = np.empty((2 * len(ROWS), 3), np.float32)
+    gather.copy_with_opposites(vectors.reshape(-1), START, PTR, copied.reshape(-1))
+    assert (copied == np.stack([vectors[ROWS], -vectors[ROWS]], axis=1).reshape(-1, 3)).all()
+
+
+def test_rows_are_numbered_by_their_range() -> None:
+    numbers = np.empty(6, np.int64)
+    gather.number_ranges(PTR, numbers)
+    assert (numbers == np.repeat(np.arange(4), np.diff(PTR))).all()
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.uint32])
+def test_ends_get_the_numbers_that_their_nodes_have_in_the_batch(dtype: type) -> None:
+    largest = np.iinfo(dtype).max
+    one, other = (np.random.default_rng(n).integers(0, largest, 20, dtype) for n in (0, 1))
+    first = np.array([0, 300, 70_000, 5_000_000_000])
+    of_row = np.repeat(first, np.diff(PTR))
+    index = np.empty(6, np.int64)
+    gather.number_nodes(one, START, PTR, first, index)
+    assert (index == one[ROWS] + of_row).all()
+    pairs = np.empty(12, np.int64)
+    gather.number_pairs(one, other, START, PTR, first, pairs)
+    assert (pairs == np.stack([one[ROWS] + of_row, other[ROWS] + of_row], axis=1).ravel()).all()
+
+
+@pytest.mark.parametrize("limits", [{"atoms": 30}, {"edges": 90, "graphs": 4}, {"atoms": 20}])
+def test_batches_are_those_of_adding_one_graph_after_the_other(limits: dict[str, int]) -> None:
+    generator = np.random.default_rng(0)
+    atoms, edges = (torch.tensor(generator.integers(0, most, 200)) for most in (20, 50))
+    order = torch.tensor(generator.permutation(200))
+    expected: list[list[int]] = []
+    for row in order.tolist():
+        last = [*expected[-1], row] if expected else [row]
+        sizes = {"graphs": len(last), "atoms": atoms[last].sum(), "edges": edges[last].sum()}
+        fits = expected and all(sizes[name] <= limit for name, limit in limits.items())
+        expected[-1:] = [last] if fits else [*expected[-1:], [row]]
+    batches = BatchLimit(**limits).cut(order, atoms, edges)
+    assert [batch.tolist() for batch in batches] == expected
+    assert BatchLimit(atoms=1).cut(order[:0], atoms, edges) == []
+
+
+def test_it_works_where_compiled_code_cannot_be_kept(tmp_path: Path) -> None:
+    """Neither beside the code nor in the user's folder: then it is compiled in each process."""
+    folder = tmp_path / "package"
+    folder.mkdir()
+    (folder / "gather.py").write_text(Path(gather.__file__).read_text())
+    (folder / "__pycache__").write_text("not a folder")
+    program = (
+        "import numpy, gather\n"
+        "numbers = numpy.empty(3, int)\n"
+        "gather.number_ranges(numpy.array([0, 2, 3]), numbers)\n"
+        "print(numbers.tolist(), gather.number_ranges.stats.cache_path)\n"
+    )
+    nowhere = tmp_path / "file"
+    nowhere.write_text("not a folder")
+    places = {name: str(nowhere) for name in ("HOME", "XDG_CACHE_HOME", "IPYTHONDIR")}
+    environment = {**os.environ, **places, "PYTHONPATH": str(folder)}
+    environment.pop("NUMBA_CACHE_DIR", None)
+    done = subprocess.run(
+        [sys.executable, "-B", "-c", program], env=environment, capture_output=True, text=True
+    )
+    assert done.stdout.strip() == "[0, 0, 1] None", done.stderr
