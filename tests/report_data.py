@@ -25,6 +25,9 @@ from molcryst_bench.graphs.split import save_split
 from molcryst_bench.graphs.store import GraphStore, open_store
 from molcryst_bench.sources.card import Card
 from molcryst_bench.sources.record import RawRecord, Record
+from molcryst_bench.training.coverage import miscalibration_area
+from molcryst_bench.training.metrics import error_terms, intervals_of
+from molcryst_bench.training.uncertainty import Calibration, save_calibration
 
 REPOSITORY = Path(__file__).parent.parent
 RECORDS = 240
@@ -135,6 +138,7 @@ def _make_cell(
     (files / "model.json").write_text(json.dumps({"model": name}))
     (files / "model.safetensors").write_bytes(f"{name} {seed}".encode())
     split = store.split("random")
+    metrics |= _calibrate(files, len(split.rows("valid")), target, name, model)
     return {
         "task": f"qm9/{target}",
         "dataset": "qm9",
@@ -187,6 +191,28 @@ def _write_predictions(
         "mae": float(np.abs(errors).mean()),
         "rmse": float(np.sqrt((errors**2).mean())),
         "r2": float(1 - (errors**2).sum() / (spread**2).sum()),
+    }
+
+
+def _calibrate(
+    files: Path, size: int, target: str, name: str, model: FakeModel
+) -> dict[str, float]:
+    """Leave errors of a validation subset that are like those of the test subset."""
+    generator = np.random.default_rng(int(digest("valid", name)[:8], 16))
+    calibration = Calibration(generator.normal(model.bias, model.noise, size))
+    save_calibration(files, calibration)
+    table = pq.read_table(files / "predictions.parquet")
+    pair = table["prediction"].to_numpy(), table["target"].to_numpy()
+    measured = calibration.measure(*pair, 0.9)
+    assert measured is not None
+    order = np.argsort(table["id"].to_numpy().astype(str), kind="stable")
+    bounds = intervals_of(error_terms(*pair)[:, order], _card().targets[target])
+    return {
+        **{f"{error}_low": low for error, (low, _) in bounds.items()},
+        **{f"{error}_high": high for error, (_, high) in bounds.items()},
+        "coverage_90": measured.coverage,
+        "interval_90": 1000 * measured.width,
+        "miscalibration": miscalibration_area(calibration.levels(*pair)),
     }
 
 

@@ -7,7 +7,8 @@ import pytest
 
 from molcryst_bench.report import formatting
 from molcryst_bench.report.entries import Summary
-from molcryst_bench.report.statistics import RESAMPLES, interval, resampled_means, shared_ranks
+from molcryst_bench.report.statistics import shared_ranks
+from molcryst_bench.training.bootstrap import RESAMPLES, interval, resampled_means
 
 
 def errors_with(*biases: float, items: int = 400) -> np.ndarray:
@@ -89,6 +90,10 @@ def test_decimals_show_the_smallest_value_with_three_digits(
         (formatting.with_spread(55.21, 0.0, 1), "55.2 ± 0.0"),
         (formatting.with_spread(55.21, None, 1), "55.2"),
         (formatting.between((1.0, 2.0), 1), "1.0\N{EN DASH}2.0"),
+        (formatting.between((-1.0, 2.0), 1), "\N{MINUS SIGN}1.0 to 2.0"),
+        (formatting.percent(0.9012), "90.1 %"),
+        (formatting.percent(0.9012, 0.004), "90.1 ± 0.4 %"),
+        (formatting.percent(math.nan), "n/a"),
         (formatting.between((math.nan, math.nan), 1), "n/a"),
         (formatting.significant(0.123456), "0.123"),
         (formatting.shortened("a" * 30), "a" * 27 + "…"),

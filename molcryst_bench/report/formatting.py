@@ -30,13 +30,20 @@ def number(value: float, decimals: int) -> str:
 def with_spread(mean: float, spread: float | None, decimals: int) -> str:
     """Format a mean and its standard deviation; a single value has none."""
     text = number(mean, decimals)
-    return text if spread is None else f"{text} ± {number(spread, decimals)}"
+    return text if spread is None or text == NOTHING else f"{text} ± {number(spread, decimals)}"
 
 
 def between(bounds: tuple[float, float], decimals: int) -> str:
-    """Format an interval of positive numbers."""
+    """Format an interval; a dash beside a minus sign would be hard to read."""
     low, high = (number(bound, decimals) for bound in bounds)
-    return NOTHING if NOTHING in (low, high) else f"{low}{_DASH}{high}"
+    dash = " to " if _MINUS in low + high else _DASH
+    return NOTHING if NOTHING in (low, high) else f"{low}{dash}{high}"
+
+
+def percent(part: float, spread: float | None = None) -> str:
+    """Format a part of a whole, perhaps with its standard deviation."""
+    text = with_spread(100 * part, None if spread is None else 100 * spread, 1)
+    return text if text == NOTHING else f"{text} %"
 
 
 def significant(value: float) -> str:

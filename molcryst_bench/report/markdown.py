@@ -4,23 +4,25 @@ from __future__ import annotations
 
 import html
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 from molcryst_bench.report.columns import Column
 from molcryst_bench.report.formatting import short_digest
-from molcryst_bench.report.tables import TaskTable, explain_ranks
+from molcryst_bench.report.tables import TaskTable, explain_ranks, explain_uncertainty
 
 _LEFT_ALIGNED = ("model",)
 
 
 def render_markdown(tables: Sequence[TaskTable]) -> str:
     """Return the text of ``leaderboard.md``."""
-    blocks = ["# Leaderboard", explain_ranks(), *map(_section, tables)]
+    blocks = ["# Leaderboard", explain_ranks(), explain_uncertainty(), *map(_section, tables)]
     return "\n\n".join(blocks) + "\n"
 
 
 def _section(table: TaskTable) -> str:
-    return "\n\n".join([f"## {_escape(table.title)}", _facts(table), "\n".join(_rows(table))])
+    blocks = [f"## {_escape(table.title)}", _facts(table), _rows(table.columns)]
+    uncertain = ["### Uncertainty", _escape(table.too_little_covered), _rows(table.uncertainty)]
+    return "\n\n".join(filter(None, blocks + uncertain))
 
 
 def _facts(table: TaskTable) -> str:
@@ -33,12 +35,10 @@ def _facts(table: TaskTable) -> str:
     return f"{_escape(about[:1].upper() + about[1:])} {_escape(sample)} {digests}"
 
 
-def _rows(table: TaskTable) -> Iterator[str]:
-    columns = table.columns
-    yield _row([_escape(column.header) for column in columns])
-    yield _row([_rule(column) for column in columns])
-    for texts in zip(*(column.texts for column in columns), strict=True):
-        yield _row([_escape(text) for text in texts])
+def _rows(columns: Sequence[Column]) -> str:
+    lines = [[_escape(column.header) for column in columns], [_rule(each) for each in columns]]
+    texts = zip(*(column.texts for column in columns), strict=True)
+    return "\n".join(map(_row, lines + [[_escape(text) for text in row] for row in texts]))
 
 
 def _row(texts: Sequence[str]) -> str:

@@ -17,6 +17,8 @@ from pydantic import field_validator
 from molcryst_bench.base.errors import RunError
 from molcryst_bench.base.files import checksum_of
 from molcryst_bench.bench.result import CellResult
+from molcryst_bench.training.metrics import force_error_terms
+from molcryst_bench.training.uncertainty import load_calibration
 
 
 class Cell(CellResult):
@@ -131,6 +133,41 @@ def read_predictions(leaderboard: Path, cell: Cell) -> Predictions:
     return Predictions(ids.astype(str)[order], target[order], prediction[order])
 
 
+def read_force_terms(leaderboard: Path, cell: Cell) -> np.ndarray:
+    """Read what the errors of a cell's forces are made of, (5, items), sorted by id.
+
+    Raises:
+        RunError: if the file is damaged.
+    """
+    path = cell_folder(leaderboard, cell) / "predictions.parquet"
+    table = _read_parquet(path)
+    try:
+        target, prediction = (
+            table[name].combine_chunks() for name in ("forces_target", "forces_prediction")
+        )
+    except KeyError as error:
+        raise RunError(f"{path} lacks the column {error}: run `molcryst bench run` again") from None
+    atoms = target.value_lengths().to_numpy() // 3
+    terms = force_error_terms(_vectors(prediction), _vectors(target), atoms)
+    order = np.argsort(table["id"].to_numpy().astype(str), kind="stable")
+    return np.asarray(terms[:, order])
+
+
+def read_levels(leaderboard: Path, cell: Cell, predictions: Predictions) -> np.ndarray | None:
+    """Return from which level on the interval of each test item holds its true value.
+
+    Returns:
+        (items,), or nothing where an older version has left no errors of the validation set.
+
+    Raises:
+        RunError: if the file is damaged.
+    """
+    calibration = load_calibration(cell_folder(leaderboard, cell))
+    if calibration is None:
+        return None
+    return calibration.levels(predictions.prediction, predictions.target)
+
+
 def read_history(leaderboard: Path, cell: Cell) -> History:
     """Read the learning curve of a cell; a model that is fitted in one step has none.
 
@@ -147,6 +184,11 @@ def read_history(leaderboard: Path, cell: Cell) -> History:
         raise RunError(f"{message}: run `molcryst bench run` again") from error
     epochs, errors = np.array(rows, float).reshape(-1, 2).T
     return History(epochs, errors)
+
+
+def _vectors(lists: Any) -> np.ndarray:
+    """Return (nodes, 3) of lists of x, y, z of one atom after the other."""
+    return np.asarray(lists.flatten().to_numpy().reshape(-1, 3))
 
 
 def _read_parquet(path: Path) -> Any:

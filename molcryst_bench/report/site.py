@@ -10,13 +10,14 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from matplotlib.figure import Figure
 
 from molcryst_bench.base.files import checksum_of
 from molcryst_bench.base.theme import figure_style, save_figure
 from molcryst_bench.graphs.split import SUBSETS
-from molcryst_bench.report import addresses, figures, formatting
+from molcryst_bench.report import addresses, figures, formatting, uncertainty
 from molcryst_bench.report.datasets import DatasetFacts, describe_dataset
 from molcryst_bench.report.documentation import (
     Block,
@@ -31,9 +32,10 @@ from molcryst_bench.report.results import (
     Cell,
     cell_folder,
     read_history,
+    read_levels,
     read_predictions,
 )
-from molcryst_bench.report.tables import TaskTable, all_cells, explain_ranks
+from molcryst_bench.report.tables import TaskTable, all_cells, explain_ranks, explain_uncertainty
 
 _ASSETS = Path(__file__).parent / "assets"
 _CELL_FILES = (
@@ -55,6 +57,15 @@ class Result:
     table: TaskTable
     entry: Entry
     curves: str | None
+
+
+@dataclass(frozen=True)
+class Uncertain:
+    """The figures of a model's uncertainty on one task, as far as there are any."""
+
+    entry: Entry
+    calibration: str | None
+    deviation: str | None
 
 
 def write_site(tables: Sequence[TaskTable], leaderboard: Path, folder: Path) -> None:
@@ -112,11 +123,14 @@ class _Site:
         content = {
             "tables": self.tables,
             "overviews": [self._draw_overview(table) for table in self.tables],
+            "spreads": [self._draw_spread(table) for table in self.tables],
             "parities": [list(self._draw_parities(table)) for table in self.tables],
+            "uncertain": [list(self._draw_uncertainties(table)) for table in self.tables],
             "models": self.models,
             "datasets": [facts.card for facts in self.datasets.values()],
             "cells": self.cells,
             "explanation": explain_ranks(),
+            "on_uncertainty": explain_uncertainty(),
         }
         self._write(addresses.INDEX, "index.html", content)
 
@@ -169,6 +183,33 @@ class _Site:
     def _draw_overview(self, table: TaskTable) -> str:
         address = addresses.task_figure("overview", table)
         return self._save(figures.overview(table), address)
+
+    def _draw_spread(self, table: TaskTable) -> str | None:
+        drawn = uncertainty.spread(table)
+        address = addresses.task_figure("spread", table)
+        return None if drawn is None else self._save(drawn, address)
+
+    def _draw_uncertainties(self, table: TaskTable) -> Iterator[Uncertain]:
+        """Draw coverage and deviations of each model that has any."""
+        for entry in table.entries:
+            found, calibration, deviation = entry.ensemble, None, None
+            levels = self._levels(entry)
+            if levels or found:
+                address = addresses.task_figure("calibration", table, entry.model)
+                calibration = self._save(uncertainty.calibration(entry, levels), address)
+            if found:
+                address = addresses.task_figure("deviation", table, entry.model)
+                drawn = uncertainty.deviation(entry, found, table.first.error_unit)
+                deviation = self._save(drawn, address)
+            yield Uncertain(entry, calibration, deviation)
+
+    def _levels(self, entry: Entry) -> list[np.ndarray]:
+        """Return from which level on the interval of each test item holds, for each seed."""
+        found = (
+            read_levels(self.leaderboard, cell, read_predictions(self.leaderboard, cell))
+            for cell in entry.cells
+        )
+        return [levels for levels in found if levels is not None]
 
     def _draw_parities(self, table: TaskTable) -> Iterator[tuple[Entry, str]]:
         """Draw the cell of each model that did best on the validation set."""
@@ -233,6 +274,8 @@ def _environment() -> Environment:
         "number": formatting.number,
         "significant": formatting.significant,
         "duration": formatting.duration,
+        "between": formatting.between,
+        "percent": formatting.percent,
         "short": formatting.short_digest,
     }
     return environment

@@ -7,22 +7,20 @@ from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
 
-import numpy as np
-
 from molcryst_bench.base.errors import RunError
+from molcryst_bench.report.aggregate import Tested, rank_models
 from molcryst_bench.report.checks import check_comparable, check_number, check_same_items
-from molcryst_bench.report.columns import Column, columns_of
-from molcryst_bench.report.entries import Entry, Summary, finite_first
-from molcryst_bench.report.formatting import decimals_for
-from molcryst_bench.report.results import Cell, read_predictions, read_results
-from molcryst_bench.report.statistics import (
-    CONFIDENCE,
-    RESAMPLES,
-    interval,
-    resampled_means,
-    shared_ranks,
+from molcryst_bench.report.columns import Column, columns_of, force_decimals, uncertainty_of
+from molcryst_bench.report.entries import NOMINAL_COVERAGE, Entry
+from molcryst_bench.report.formatting import decimals_for, percent
+from molcryst_bench.report.results import (
+    Cell,
+    read_force_terms,
+    read_predictions,
+    read_results,
 )
 from molcryst_bench.sources.card import Card, Target, load_card
+from molcryst_bench.training.bootstrap import CONFIDENCE, RESAMPLES
 
 
 @dataclass(frozen=True)
@@ -58,9 +56,44 @@ class TaskTable:
         )
 
     @property
+    def uncertainty(self) -> tuple[Column, ...]:
+        """What is known of the errors of each model, as text: the table below the first."""
+        return uncertainty_of(
+            self.entries, self.first.error_unit, self.error_decimals, self.r2_decimals
+        )
+
+    @property
+    def has_intervals(self) -> bool:
+        """Whether all cells have intervals; those of older versions have none."""
+        return all(cell.coverage_90 is not None for entry in self.entries for cell in entry.cells)
+
+    @property
+    def has_forces(self) -> bool:
+        """Whether forces are learnt with the energies."""
+        return "forces_mae" in self.entries[0].intervals
+
+    @property
+    def too_little_covered(self) -> str:
+        """Say whose intervals hold the truth less often than chance explains; or nothing."""
+        found = [entry for entry in self.entries if entry.covers_too_little]
+        if not found:
+            return ""
+        models = ", ".join(f"{each.model} {percent(each.coverage.mean)}" for each in found)
+        return (
+            f"{100 * NOMINAL_COVERAGE:g} % intervals hold the truth less often here than they "
+            f"promise, by more than chance explains: {models}. They are made for structures like "
+            "those of the validation set."
+        )
+
+    @property
     def error_decimals(self) -> int:
         """Decimals that every error of the table is shown with."""
         return max(1, decimals_for(entry.mae.mean for entry in self.entries))
+
+    @property
+    def force_decimals(self) -> int:
+        """Decimals that every error of the forces is shown with."""
+        return force_decimals(self.entries)
 
     @property
     def r2_decimals(self) -> int:
@@ -113,13 +146,27 @@ def build_tables(leaderboard: Path) -> list[TaskTable]:
 
 def explain_ranks() -> str:
     """Say what a rank, a spread and an interval mean."""
-    percent = round(100 * CONFIDENCE)
+    confidence = round(100 * CONFIDENCE)
     return (
         "MAE, RMSE and R² are means over seeds ± sample standard deviation over seeds (none with "
         "one seed). Models are sorted by mean MAE. Models share a rank if the "
-        f"{percent} % interval of their paired difference in absolute error, each test item's "
+        f"{confidence} % interval of their paired difference in absolute error, each test item's "
         f"averaged over seeds, contains 0. Intervals come from {RESAMPLES:,} bootstrap resamples "
-        "of the test items; they do not contain the spread over seeds."
+        "of the test items, of whole structures for forces; they do not contain the spread over "
+        "seeds. The coverage of intervals is the part of the test items whose true value lies in "
+        "a split conformal interval made from the errors on the validation set."
+    )
+
+
+def explain_uncertainty() -> str:
+    """Say what the numbers of the second table mean."""
+    return (
+        "The miscalibration area lies between the coverage of intervals of all levels and what "
+        "they promise: 0 is perfect, 0.5 the worst. The seeds of a model are also an ensemble: "
+        "its mean prediction has an error, and its standard deviation a root mean square (which "
+        "says how far seeds differ, not how far they are from the truth), a rank correlation "
+        "(Spearman) with the absolute error of the mean, and a miscalibration area, of normal "
+        "distributions with that standard deviation. Seeds that all predict the same make none."
     )
 
 
@@ -129,40 +176,26 @@ def _build_table(leaderboard: Path, cells: list[Cell]) -> TaskTable:
     if first.target not in card.targets:
         raise RunError(f"{first.name}: the card of {card.name} has no target '{first.target}'")
     check_comparable(leaderboard, cells)
-    predictions = [read_predictions(leaderboard, cell) for cell in cells]
-    check_same_items(cells, predictions)
-    factor = card.targets[first.target].error_factor
-    errors = [factor * found.absolute_error for found in predictions]
-    for cell, found in zip(cells, errors, strict=True):
-        check_number(leaderboard, cell, found)
-    entries = _rank(cells, errors)
+    target, forces = card.targets[first.target], _forces(cells, card)
+    tested = [_test(leaderboard, cell, with_forces=forces is not None) for cell in cells]
+    check_same_items(cells, [each.predictions for each in tested])
+    for each in tested:
+        errors = target.error_factor * each.predictions.absolute_error
+        check_number(leaderboard, each.cell, errors)
+    entries = rank_models(tested, target, forces)
     return TaskTable(first.task, first.split, card, first.target, entries)
 
 
-def _rank(cells: list[Cell], errors: list[np.ndarray]) -> tuple[Entry, ...]:
-    """Aggregate over seeds and sort by mean MAE."""
-    pairs = groupby(zip(cells, errors, strict=True), key=lambda pair: pair[0].model)
-    groups = [list(zip(*group, strict=True)) for _, group in pairs]
-    groups.sort(key=lambda group: finite_first(float(np.mean([cell.mae for cell in group[0]]))))
-    per_item = np.stack([np.mean(found, axis=0) for _, found in groups])
-    means = resampled_means(per_item)
-    ranks = shared_ranks(means)
-    return tuple(
-        _entry(rank, tuple(of_model), interval(means[:, number]))
-        for number, (rank, (of_model, _)) in enumerate(zip(ranks, groups, strict=True))
-    )
+def _test(leaderboard: Path, cell: Cell, with_forces: bool) -> Tested:
+    predictions = read_predictions(leaderboard, cell)
+    return Tested(cell, predictions, read_force_terms(leaderboard, cell) if with_forces else None)
 
 
-def _entry(rank: int, cells: tuple[Cell, ...], mae_interval: tuple[float, float]) -> Entry:
-    return Entry(
-        rank,
-        cells[0].model,
-        cells,
-        mae=Summary.over([cell.mae for cell in cells]),
-        rmse=Summary.over([cell.rmse for cell in cells]),
-        r2=Summary.over([cell.r2 for cell in cells]),
-        mae_interval=mae_interval,
-    )
+def _forces(cells: list[Cell], card: Card) -> Target | None:
+    """Return the definition of the forces that all cells have learnt."""
+    if card.force_field is None or any(cell.forces_mae is None for cell in cells):
+        return None
+    return card.targets[card.force_field.forces]
 
 
 def all_cells(tables: Iterable[TaskTable]) -> list[Cell]:

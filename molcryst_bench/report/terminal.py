@@ -15,8 +15,34 @@ from rich.text import Text
 
 from molcryst_bench.report.tables import TaskTable, build_tables
 
-_COLUMNS = ("rank", "model", "mae", "rmse", "r2", "seeds", "parameters", "train_seconds")
-_DISPENSABLE = ("rmse", "parameters", "r2")  # go first where the terminal is narrow
+_COLUMNS = (
+    "rank",
+    "model",
+    "mae",
+    "mae_interval",
+    "rmse",
+    "r2",
+    "forces_mae",
+    "forces_mae_interval",
+    "forces_cosine",
+    "coverage",
+    "width",
+    "seeds",
+    "parameters",
+    "train_seconds",
+)
+_DISPENSABLE = (  # go first where the terminal is narrow
+    "rmse",
+    "parameters",
+    "width",
+    "forces_mae_interval",
+    "r2",
+    "train_seconds",
+    "coverage",
+    "mae_interval",
+    "forces_cosine",
+    "seeds",
+)
 _UNBOUNDED = 10_000  # characters
 
 
@@ -41,13 +67,15 @@ def print_leaderboard(leaderboard: Path, console: Console | None = None) -> None
 
 def _fitting(table: TaskTable, console: Console) -> Table:
     """Leave out columns until a table fits; the site has all of them."""
-    columns = list(_COLUMNS)
+    there = {column.key for column in table.columns}
+    columns = [key for key in _COLUMNS if key in there]
     shown = _as_rich(table, columns)
     unbounded = console.options.update(width=_UNBOUNDED)
     for key in _DISPENSABLE:
         if console.measure(shown, options=unbounded).minimum <= console.width:
             break
-        columns.remove(key)
+        if key in columns:
+            columns.remove(key)
         shown = _as_rich(table, columns)
     return shown
 
@@ -69,5 +97,6 @@ def _as_rich(table: TaskTable, keys: Sequence[str]) -> Table:
 def _caption(table: TaskTable) -> Text:
     return Text(
         f"Profile {table.profile}: {table.scope}. Mean ± standard deviation over seeds; "
-        "models that cannot be told apart share a rank."
+        "intervals over test items; models that cannot be told apart share a rank. "
+        f"{table.too_little_covered}".strip()
     )

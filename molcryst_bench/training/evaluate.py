@@ -13,7 +13,9 @@ from molcryst_bench.training.data import TaskData
 from molcryst_bench.training.metrics import (
     Errors,
     ForceErrors,
+    error_terms,
     errors_of,
+    force_error_terms,
     force_errors_of,
     force_intervals_of,
     intervals_of,
@@ -47,12 +49,16 @@ class Predictions:
         """Return bootstrap intervals over the items of all errors by name.
 
         Those of the forces are named ``forces_mae`` and so on, and resample whole structures.
+        Items are sorted by id, so that the intervals do not depend on the order of a store.
         """
-        found = dict(intervals_of(self.prediction, self.target, task.definition))
+        order = np.argsort(self.ids.astype(str), kind="stable")
+        terms = error_terms(self.prediction, self.target)[:, order]
+        found = intervals_of(terms, task.definition)
         if self.forces is None or task.forces_definition is None:
             return found
-        pair = self.forces.prediction, self.forces.target
-        of_forces = force_intervals_of(*pair, self.forces.atoms, task.forces_definition)
+        forces = self.forces
+        terms = force_error_terms(forces.prediction, forces.target, forces.atoms)[:, order]
+        of_forces = force_intervals_of(terms, task.forces_definition)
         return found | {f"forces_{name}": bounds for name, bounds in of_forces.items()}
 
 

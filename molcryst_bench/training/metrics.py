@@ -6,7 +6,6 @@ resampled items says how much it depends on which items were tested.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import NamedTuple
 
 import numpy as np
@@ -101,17 +100,16 @@ def force_errors_from(means: np.ndarray, definition: Target) -> dict[str, np.nda
         }
 
 
-def intervals_of(
-    prediction: np.ndarray, target: np.ndarray, definition: Target
-) -> Mapping[str, Bounds]:
-    """Return bootstrap intervals over the items of each of the ``Errors``, by name."""
-    means = resampled_means(error_terms(prediction, target))
-    return {name: interval(values) for name, values in errors_from(means, definition).items()}
+def intervals_of(terms: np.ndarray, definition: Target) -> dict[str, Bounds]:
+    """Return bootstrap intervals of the ``Errors`` by name, of ``error_terms`` (4, items)."""
+    found = errors_from(resampled_means(terms), definition)
+    return {name: interval(values) for name, values in found.items()}
 
 
-def force_intervals_of(
-    prediction: np.ndarray, target: np.ndarray, atoms: np.ndarray, definition: Target
-) -> Mapping[str, Bounds]:
-    """Return those of the ``ForceErrors``; all atoms of an item are resampled together."""
-    means = resampled_means(force_error_terms(prediction, target, atoms))
-    return {name: interval(values) for name, values in force_errors_from(means, definition).items()}
+def force_intervals_of(terms: np.ndarray, definition: Target) -> dict[str, Bounds]:
+    """Return those of the ``ForceErrors``, of ``force_error_terms`` (5, items).
+
+    All atoms of an item are resampled together.
+    """
+    found = force_errors_from(resampled_means(terms), definition)
+    return {name: interval(values) for name, values in found.items()}

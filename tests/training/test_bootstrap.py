@@ -10,7 +10,9 @@ import pytest
 from molcryst_bench.sources.card import Target
 from molcryst_bench.training.bootstrap import RESAMPLES, interval, resampled_means
 from molcryst_bench.training.metrics import (
+    error_terms,
     errors_of,
+    force_error_terms,
     force_errors_of,
     force_intervals_of,
     intervals_of,
@@ -30,7 +32,7 @@ def test_intervals_agree_with_a_loop_over_resamples() -> None:
     generator = np.random.default_rng(0)
     target = generator.normal(5, 2, 300)
     prediction = target + generator.standard_t(4, 300)
-    found = intervals_of(prediction, target, DEFINITION)
+    found = intervals_of(error_terms(prediction, target), DEFINITION)
     plain = [errors_of(prediction[rows], target[rows], DEFINITION) for rows in resamples(300)]
     for index, name in enumerate(("mae", "rmse", "r2")):
         low, high = np.quantile([errors[index] for errors in plain], [0.025, 0.975])
@@ -45,7 +47,7 @@ def test_forces_are_resampled_by_structure() -> None:
     # Errors of one structure are alike: resampling atoms would give intervals far too narrow.
     shared = generator.exponential(size=150)[owner, None]
     prediction = target + shared * generator.normal(size=(len(owner), 3))
-    found = force_intervals_of(prediction, target, atoms, FORCES)
+    found = force_intervals_of(force_error_terms(prediction, target, atoms), FORCES)
     rows_of = [np.flatnonzero(owner == item) for item in range(150)]
     plain = []
     for drawn in resamples(150):
@@ -68,13 +70,13 @@ def test_the_interval_of_a_mean_covers_as_often_as_it_says() -> None:
 
 def test_equal_predictions_have_intervals_without_width() -> None:
     target = np.arange(20.0)
-    found = intervals_of(target + 0.5, target, DEFINITION)
+    found = intervals_of(error_terms(target + 0.5, target), DEFINITION)
     assert found["mae"] == pytest.approx((500.0, 500.0))
     assert found["rmse"] == pytest.approx((500.0, 500.0))
 
 
 def test_a_constant_target_has_no_r2() -> None:
-    found = intervals_of(np.arange(10.0), np.full(10, 0.1), DEFINITION)
+    found = intervals_of(error_terms(np.arange(10.0), np.full(10, 0.1)), DEFINITION)
     assert np.isnan(found["r2"]).all()
     assert np.isfinite(found["mae"]).all()
     assert np.isnan(errors_of(np.arange(10.0), np.full(10, 0.1), DEFINITION).r2)
@@ -85,6 +87,6 @@ def test_the_test_set_of_qm9_takes_a_moment() -> None:
     target = generator.normal(size=10_831)
     prediction = target + generator.normal(size=10_831)
     start = time.process_time()
-    assert len(intervals_of(prediction, target, DEFINITION)) == 3
+    assert len(intervals_of(error_terms(prediction, target), DEFINITION)) == 3
     assert time.process_time() - start < 3.0  # 0.15 s on one core of 2024
     assert resampled_means(target[None]).shape == (RESAMPLES, 1)
