@@ -144,7 +144,9 @@ def load_profile(name: str) -> Params:
     return load_params(_profile_path(name))
 
 
-def as_published(task: str, model: str, executor: ExecutorSettings) -> Params:
+def as_published(
+    task: str, model: str, executor: ExecutorSettings, tracking: Tracking = "wandb"
+) -> Params:
     """Return the settings under which one model is trained as its paper says.
 
     Raises:
@@ -158,6 +160,7 @@ def as_published(task: str, model: str, executor: ExecutorSettings) -> Params:
         bench=BenchSettings(tasks=[task], seeds=[0]),
         models={model: ModelSettings()},
         executor=executor,
+        tracking=tracking,
     )
     _check_names(params, PUBLISHED)
     return params

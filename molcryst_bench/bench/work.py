@@ -32,6 +32,7 @@ from molcryst_bench.training.evaluate import Predictions, evaluate
 from molcryst_bench.training.fit import Fitted, fit
 from molcryst_bench.training.history import Epoch
 from molcryst_bench.training.resume import CHECKPOINT_SECONDS
+from molcryst_bench.training.steps import Step
 from molcryst_bench.training.task import Task
 from molcryst_bench.training.uncertainty import Calibration, save_calibration
 
@@ -44,6 +45,7 @@ def run_cell(
     on_epoch: Callable[[Epoch], None] = lambda epoch: None,
     checkpoint_seconds: float = CHECKPOINT_SECONDS,
     environment: ClusterEnvironment | None = None,
+    on_step: Callable[[Step], None] = lambda step: None,
 ) -> CellResult:
     """Train, evaluate and write one cell; its folder appears when everything is in it.
 
@@ -74,6 +76,7 @@ def run_cell(
             checkpoint=checkpoint,
             checkpoint_seconds=checkpoint_seconds,
             environment=environment,
+            on_step=on_step,
         )
         valid, test = (evaluate(fitted.regressor, data, subset) for subset in ("valid", "test"))
         model, calibration = _card(plan, data), Calibration(valid.prediction - valid.target)

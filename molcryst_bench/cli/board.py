@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
@@ -15,8 +16,10 @@ from molcryst_bench.bench.progress import epochs_so_far
 from molcryst_bench.bench.result import RESULTS, CellResult
 from molcryst_bench.bench.status import CellStatus
 from molcryst_bench.cli.console import console
+from molcryst_bench.cli.training import errors_in_words, time_left
 from molcryst_bench.training.history import Epoch
 
+_LINE_SECONDS = 60.0  # between two words on the running cells in a log
 _COLORS = {"done": "green", "running": "cyan", "failed": "red", "stale": "yellow", "queued": "dim"}
 
 
@@ -38,6 +41,7 @@ class Board:
         self.plans: list[CellPlan] = []
         self.bars: dict[str, TaskID] = {}
         self.all_cells: TaskID | None = None
+        self.printed = time.monotonic()
 
     def __enter__(self) -> Self:
         self.progress.start()
@@ -67,12 +71,12 @@ class Board:
 
     def tick(self) -> None:
         """Move the bars of the running cells."""
-        if self.progress.disable:
+        if self.progress.disable and time.monotonic() - self.printed < _LINE_SECONDS:
             return
         for plan in self.plans:
             epochs = epochs_so_far(plan, self.results)
             if epochs is not None and plan.trains:
-                self._move(plan, len(epochs), valid_error(plan, epochs[-1]) if epochs else "")
+                self._tell(plan, epochs)
 
     def ended(self, plan: CellPlan, result: CellResult | None, reason: str) -> None:
         """Print the error of a cell, or why there is none."""
@@ -86,6 +90,20 @@ class Board:
         else:
             error = f"test error {result.errors_in_words}"
             console.print(f"{name}: {error} in {result.train_seconds:.0f} s", highlight=False)
+
+    def _tell(self, plan: CellPlan, epochs: Sequence[Epoch]) -> None:
+        """Move the bar of a running cell, or print a line in a log."""
+        words = []
+        if epochs:
+            left = time_left(plan, len(epochs), epochs[-1].seconds)
+            words = [errors_in_words(plan, epochs[-1]), *filter(None, [left])]
+        if not self.progress.disable:
+            self._move(plan, len(epochs), ", ".join(words))
+        elif epochs:
+            self.printed = time.monotonic()
+            where = f"epoch {len(epochs):,} of {plan.training.epochs:,}"
+            line = f"{plan.cell.name}: {where}: {', '.join(words)}"
+            console.print(line, highlight=False, markup=False, soft_wrap=True)
 
     def _move(self, plan: CellPlan, epoch: int, word: str) -> None:
         name, total = plan.cell.name, plan.training.epochs
@@ -116,11 +134,3 @@ def _time_left(statuses: Sequence[CellStatus], workers: int) -> str:
         return ""
     total = sum(sum(seconds[model]) / len(seconds[model]) for model in left)
     return f", about {total / workers / 60:.0f} minutes left with {workers} workers"
-
-
-def valid_error(plan: CellPlan, epoch: Epoch) -> str:
-    """Tell the validation error of an epoch in the unit of its task."""
-    task = plan.task
-    definition = task.forces_definition or task.definition
-    what = "validation error of forces" if task.forces else "validation error"
-    return f"{what} {epoch.valid_error:.4g} {definition.error_unit}"

@@ -76,7 +76,8 @@ def _params(task: str, model: str, profile: str | None) -> Params:
     from molcryst_bench.bench.params import as_published, load_params, load_profile
 
     if profile is None:
-        return as_published(task, model, load_params().executor)
+        active = load_params()
+        return as_published(task, model, active.executor, active.tracking)
     return load_params() if profile == _ACTIVE else load_profile(profile)
 
 
@@ -123,23 +124,18 @@ def _interval(result: CellResult) -> str:
 def _train(plan: CellPlan, output: Path, resume: bool) -> CellResult:
     from molcryst_bench.bench.progress import checkpoint_path
     from molcryst_bench.bench.work import run_cell
-    from molcryst_bench.cli.board import valid_error
-    from molcryst_bench.cli.console import progress_bar
+    from molcryst_bench.cli.console import console
+    from molcryst_bench.cli.training import TrainingProgress
     from molcryst_bench.training.ranks import started_outside
 
     if not resume:
         checkpoint_path(plan, output).unlink(missing_ok=True)
-    total = plan.training.epochs if plan.trains else 1
-    with progress_bar() as progress:
-        bar = progress.add_task(plan.cell.name, total=total)
+    with TrainingProgress(plan, console) as progress:
         return run_cell(
             plan,
             output,
-            on_epoch=lambda epoch: progress.update(
-                bar,
-                completed=epoch.epoch,
-                description=f"{plan.cell.name}: {valid_error(plan, epoch)}",
-            ),
+            on_epoch=progress.on_epoch,
+            on_step=progress.on_step,
             environment=started_outside(plan.training),
         )
 
