@@ -69,9 +69,8 @@ def test_what_is_not_finite_stops_the_run_and_the_checkpoint_before_it_goes_on(
 ) -> None:
     whole, checkpoint = run(data), tmp_path / "run.ckpt"
     right = data.graphs.graph_targets.clone()
-    with pytest.raises(
-        RunError, match=rf"{reason}.*lower the learning rate or lower gradient_clip"
-    ):
+    advice = "lower the learning rate or lower gradient_clip"
+    with pytest.raises(RunError, match=f"{reason} .*{advice}"):
         run(data, checkpoint, spoil_after(2, data, value))
     data.graphs.graph_targets.copy_(right)
     resumed = run(data, checkpoint)
