@@ -13,7 +13,7 @@ import zarr
 from molcryst_bench.base.errors import StoreError
 from molcryst_bench.graphs.layout import SCHEMA_VERSION, id_digest
 from molcryst_bench.graphs.neighbors import GraphSpec
-from molcryst_bench.graphs.shards import open_files, read_rows
+from molcryst_bench.graphs.shards import ShardReader, open_files
 from molcryst_bench.graphs.split_folder import SplitFolder
 from molcryst_bench.sources.card import Feature, Target
 
@@ -56,6 +56,8 @@ class GraphStore:
         self.path = str(path)
         self.storage_options = dict(storage_options or {})
         self.group = _open_group(self.path, self.storage_options)
+        self._shards = ShardReader(self.path, self.storage_options)
+        self._arrays: dict[str, zarr.Array[Any]] = {}
         self.attributes: dict[str, Any] = dict(self.group.attrs)
         version = self.attributes.get("schema_version")
         if version != SCHEMA_VERSION:
@@ -128,10 +130,13 @@ class GraphStore:
         Raises:
             StoreError: naming the first shard that is damaged or missing.
         """
-        array = self.array(name)
-        first, last, _ = slice(start, stop).indices(array.shape[0])
+        first, last, _ = slice(start, stop).indices(self.array(name).shape[0])
+        return self.read_blocks(name, [slice(first, max(first, last))])
+
+    def read_blocks(self, name: str, blocks: Sequence[slice]) -> np.ndarray:
+        """Read blocks of rows of an array, one after the other, as `read` does."""
         try:
-            return read_rows(array, first, last)
+            return self._shards.read(self.array(name), blocks)
         except StoreError as error:
             raise StoreError(f"{self.path}/{error}. {_ADVICE}") from error
 
@@ -141,10 +146,12 @@ class GraphStore:
         Raises:
             StoreError: if there is none of this name.
         """
-        array = self.group.get(name)
-        if not isinstance(array, zarr.Array):
-            raise StoreError(f"{self.path} has no array {name}")
-        return array
+        if name not in self._arrays:
+            array = self.group.get(name)
+            if not isinstance(array, zarr.Array):
+                raise StoreError(f"{self.path} has no array {name}")
+            self._arrays[name] = array
+        return self._arrays[name]
 
     def split(self, name: str = "random") -> Split:
         """Return a split of the dataset, restricted to the records of this store."""

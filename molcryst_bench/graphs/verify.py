@@ -12,6 +12,7 @@ import zarr
 from numpy.dtypes import StringDType
 
 from molcryst_bench.base.errors import MolcrystError, StoreError
+from molcryst_bench.graphs.chunks import shards_of
 from molcryst_bench.graphs.layout import (
     ArraySpec,
     array_digest,
@@ -19,7 +20,7 @@ from molcryst_bench.graphs.layout import (
     row_blocks,
     store_digest,
 )
-from molcryst_bench.graphs.shards import read_rows, shards_of
+from molcryst_bench.graphs.shards import ShardReader
 from molcryst_bench.graphs.split import read_split
 from molcryst_bench.graphs.store import GraphStore
 
@@ -91,6 +92,7 @@ def _read_json(store: GraphStore, file: str) -> Any:
 def _damaged_values(store: GraphStore, name: str, expected: str) -> list[Damage]:
     """Read an array shard by shard, and go on after a damaged one."""
     damage: list[Damage] = []
+    reader = ShardReader(store.path, store.storage_options)
     try:
         array = store.array(name)
     except StoreError:
@@ -99,7 +101,7 @@ def _damaged_values(store: GraphStore, name: str, expected: str) -> list[Damage]
     def blocks() -> Iterator[np.ndarray]:
         for shard in shards_of(array):
             try:
-                yield read_rows(array, shard.start, shard.stop)
+                yield reader.read(array, [slice(shard.start, shard.stop)])
             except StoreError as error:
                 damage.append(Damage(name, str(error)))
 
