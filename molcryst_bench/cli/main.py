@@ -10,7 +10,7 @@ import click
 
 from molcryst_bench.base.errors import MolcrystError, unknown_name
 
-_INTERRUPTED = 130  # what shells expect after Ctrl-C
+INTERRUPTED = 130  # what shells expect after Ctrl-C
 
 
 class LazyGroup(click.Group):
@@ -79,4 +79,4 @@ def run() -> None:
         sys.exit(1)
     except (click.Abort, KeyboardInterrupt):
         click.echo("Interrupted. Run the same command again to go on.", err=True)
-        sys.exit(_INTERRUPTED)
+        sys.exit(INTERRUPTED)

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 import click
 import yaml
 
+from molcryst_bench.cli.main import INTERRUPTED
+
 if TYPE_CHECKING:
     from molcryst_bench.bench.cell import CellPlan
     from molcryst_bench.bench.params import Params
@@ -65,7 +67,11 @@ def train(
         follow_cells(plans, output, resume)
         return
     click.echo(f"{_settings_in_words(plans[0], changes)}.")
-    results = [_run(plan, output, resume) for plan in plans]
+    try:
+        results = [_run(plan, output, resume) for plan in plans]
+    except KeyboardInterrupt:
+        click.echo("Interrupted. The same command with --resume goes on.", err=True)
+        raise SystemExit(INTERRUPTED) from None
     if seeds is not None:
         folder = shown((output / plans[0].cell.name).parent)
         click.echo(f"{task}, {model}: test error (MAE) {_spread(results)}; ensemble in {folder}")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import math
+import signal
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -75,7 +76,7 @@ def train(
     start = checkpoint if checkpoint is not None and checkpoint.exists() else None
     if start is not None:
         check_readable(start)
-    with _quiet_lightning():
+    with _quiet_lightning(), _interruptible():
         strategy = _strategy(module, data, place.ranks)
         trainer = _trainer(settings, callbacks, environment, strategy)
         trainer.fit(module, ordered, valid, ckpt_path=start, weights_only=True)
@@ -138,6 +139,19 @@ def _has_idle_weights(module: TrainingModule, batch: Any) -> bool:
     trial = deepcopy(module)
     torch.autograd.backward(trial.training_step(batch))
     return any(weights.grad is None for weights in trial.parameters())
+
+
+@contextmanager
+def _interruptible() -> Iterator[None]:
+    """Pass Ctrl-C on, which Lightning turns into an exit of its own and ignores from then on."""
+    handler = signal.getsignal(signal.SIGINT)
+    try:
+        yield
+    except SystemExit as ended:
+        if not isinstance(ended.__context__, KeyboardInterrupt):
+            raise
+        signal.signal(signal.SIGINT, handler)
+        raise KeyboardInterrupt from ended
 
 
 @contextmanager

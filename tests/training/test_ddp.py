@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -138,6 +139,7 @@ def test_several_nodes_are_started_from_outside() -> None:
 PARAMS = """
 profile: test
 datasets: {qm9: {}}
+tracking: none
 bench: {tasks: [qm9/zpve], seeds: [0]}
 models: {schnet: {hyperparameters: {width: 8, interactions: 1, gaussians: 8}}}
 training: {epochs: 3, batch_size: 7, precision: 64-true, device: cpu}
@@ -208,11 +210,31 @@ def test_a_run_on_two_devices_that_is_killed_leaves_nobody(
 ) -> None:
     del tiny_store
     process = start("two", "devices=2", "epochs=100000", start_new_session=True)
-    history = Path("two", CELL.with_name(".0.partial"), "history.csv")
-    wait_for(lambda: history.exists() and len(history.read_text().splitlines()) > 1)
+    wait_for(has_begun)
     process.kill()
     process.wait()
     wait_for(lambda: not has_members(process.pid))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("devices", [1, 2])
+def test_an_interrupted_run_says_how_to_go_on(
+    devices: int, project: Path, tiny_store: GraphStore
+) -> None:
+    del tiny_store
+    changes = (f"devices={devices}", "epochs=100000")
+    process = start("two", *changes, start_new_session=True)
+    wait_for(has_begun)
+    os.killpg(process.pid, signal.SIGINT)  # as a terminal does
+    _, words = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert words.strip() == "Interrupted. The same command with --resume goes on."
+    wait_for(lambda: not has_members(process.pid))
+
+
+def has_begun() -> bool:
+    history = Path("two", CELL.with_name(".0.partial"), "history.csv")
+    return history.exists() and len(history.read_text().splitlines()) > 1
 
 
 def has_members(group: int) -> bool:
