@@ -16,7 +16,7 @@ from molcryst_bench.models.components.linear import Linear
 from molcryst_bench.models.components.neighbors import Neighbors
 from molcryst_bench.models.components.pooling import Readout, pool
 from molcryst_bench.models.components.radial import ExponentialNormalBasis, cosine_cutoff
-from molcryst_bench.models.components.vector_attention import VectorAttention
+from molcryst_bench.models.components.vector_attention import VectorAttention, vector_update
 from molcryst_bench.models.interface import GradientModel, Output, Purpose
 
 
@@ -192,6 +192,10 @@ class Sight:
         attend = VectorAttention(torch.stack([receiver, sender, row]), heads)
         return cls(attend, radial, envelope, fade, direction * fade[:, None])
 
+    def look(self, atoms: Tensor, vectors: Tensor, filters: Tensor) -> Tensor:
+        """Gather features and vectors, (nodes, 4, width), from whom the atoms see."""
+        return self.attend(atoms, vectors, filters, self.envelope, self.fade, self.direction)
+
 
 class NeighborEmbedding(nn.Module):
     """The first features of an atom: its element and those around it."""
@@ -217,29 +221,22 @@ class AttentionLayer(nn.Module):
     def __init__(self, width: int, basis: int) -> None:
         super().__init__()
         self.norm = nn.LayerNorm(width)
-        self.project = _side_by_side(width, width, width, width, width, width)  # q, k, s0, s2, s1
+        self.project = _side_by_side(width, width, width, width, width, width)  # q, k, s, t, r
         self.filter = _side_by_side(basis, width, width, width, width)  # k, 0, 1, 2
         self.vectors = _side_by_side(width, width, width, width, bias=False)  # U1, U2, U3
         self.out = _side_by_side(width, width, width, width)  # o0, o1, o2
 
     def forward(self, x: Tensor, vectors: Tensor, sight: Sight) -> tuple[Tensor, Tensor]:
         """Return the next features (nodes, width) and vectors (nodes, 3, width)."""
-        gathered, spread = torch.split(self.attend(x, vectors, sight), [1, 3], 1)
-        o0, o1, o2 = self.out(gathered.squeeze(1).contiguous()).chunk(3, 1)
-        u1, u2, u3 = _of_vectors(self.vectors, vectors).chunk(3, 2)
-        x = x + torch.addcmul(o2, o1, (u1 * u2).sum(1))
-        vectors = vectors + torch.addcmul(spread, u3, o0[:, None])
-        return x, vectors
-
-    def attend(self, x: Tensor, vectors: Tensor, sight: Sight) -> Tensor:
-        """Gather features and vectors (nodes, 4, width) from whom the atoms see."""
-        projected = self.project(self.norm(x)).unflatten(1, (5, -1))  # (nodes, 5, width)
-        q, keys, s1 = torch.split(projected, [1, 3, 1], 1)
-        sent = torch.cat([keys, vectors * s1], 1)  # (nodes, 6, width)
-        filters = F.silu(self.filter(sight.radial)).unflatten(1, (4, -1))  # (distances, 4, width)
-        return sight.attend(
-            q.squeeze(1), sent, filters, sight.envelope, sight.fade, sight.direction
+        filters = F.silu(self.filter(sight.radial)).view(-1, 4, x.shape[1])  # (distances, 4, width)
+        atoms = self.project(self.norm(x)).view(-1, 5, x.shape[1])  # (nodes, 5, width)
+        gathered, spread = torch.split(sight.look(atoms, vectors, filters), [1, 3], 1)
+        out = self.out(gathered.squeeze(1).contiguous())
+        mapped = _of_vectors(self.vectors, vectors)  # (nodes, 3, 3 width)
+        for_x, for_vectors = vector_update(
+            out.view(vectors.shape), mapped.view(*vectors.shape[:2], 3, -1)
         )
+        return x + for_x, vectors + spread + for_vectors
 
 
 class GatedBlock(nn.Module):

@@ -13,10 +13,9 @@ from batches import CUTOFF, batch_of
 from torch import Tensor, nn
 
 from molcryst_bench.base.errors import SettingsError
-from molcryst_bench.models.components import edge_map
-from molcryst_bench.models.components.edge_map import DerivativeByAutograd, EdgeMap
+from molcryst_bench.models.components import vector_attention
 from molcryst_bench.models.components.linear import multiply
-from molcryst_bench.models.components.vector_attention import VectorAttention
+from molcryst_bench.models.components.vector_attention import VectorAttention, vector_update
 from molcryst_bench.models.forces import energy_and_forces
 from molcryst_bench.models.registry import create_model
 from molcryst_bench.models.torchmd_net import TorchMDNet
@@ -142,48 +141,58 @@ def test_equals_the_reference_in_energies_forces_and_gradients(smooth: bool) -> 
         torch.testing.assert_close(value, expected[name], rtol=1e-4, atol=1e-5, msg=name)
 
 
-def attention(edges: int, nodes: int) -> tuple[EdgeMap, list[Tensor]]:
+def attention(edges: int, nodes: int) -> tuple[VectorAttention, list[Tensor]]:
     generator = torch.Generator().manual_seed(2)
 
     def random(*shape: int) -> Tensor:
         return torch.randn(shape, generator=generator, dtype=torch.float64).requires_grad_()
 
-    receiver, sender, row = torch.randint(nodes, (3, edges), generator=generator)
-    inputs = [
-        random(nodes, 2, 3),
-        random(nodes, 6, 2, 3),
-        random(nodes, 4, 2, 3),
-        random(edges, 1, 1),
-        random(edges, 1, 1),
-        random(edges, 3, 1, 1),
-    ]
-    read = (receiver, sender, row, None, None, None)
-    return EdgeMap(VectorAttention(), edges, read, (receiver,), (nodes,)), inputs
+    ends = torch.randint(nodes, (3, edges), generator=generator)
+    shapes = [(nodes, 5, 6), (nodes, 3, 6), (nodes, 4, 6), (edges,), (edges,), (edges, 3)]
+    return VectorAttention(ends, heads=2), [random(*shape) for shape in shapes]
 
 
-def plain(attend: EdgeMap, inputs: Sequence[Tensor]) -> Tensor:
-    """Write down all messages, and let autograd do the rest."""
-    seen = [x if i is None else x[i] for x, i in zip(inputs, attend.read, strict=True)]
-    (message,) = attend.message(*seen)
-    (index,) = attend.added
-    return message.new_zeros(attend.sizes[0], *message.shape[1:]).index_add(0, index, message)
+def first_and_second_derivatives(value: Tensor, inputs: Sequence[Tensor]) -> list[Tensor]:
+    first = torch.autograd.grad(value.square().sum(), inputs, create_graph=True)
+    squares = sum(gradient.square().sum() for gradient in first)
+    assert isinstance(squares, Tensor)
+    return [*first, *torch.autograd.grad(squares, inputs)]
 
 
-@pytest.mark.parametrize("at_a_time", [3, 7, 100])
-def test_edges_in_parts_give_what_all_at_once_give(
-    at_a_time: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """In values, first and second derivatives."""
-    monkeypatch.setattr(edge_map, "EDGES_AT_A_TIME", at_a_time)
-    attend, inputs = attention(edges=7, nodes=4)
-    pairs = []
-    for value in (attend(*inputs)[0], plain(attend, inputs)):
-        first = torch.autograd.grad(value.square().sum(), inputs, create_graph=True)
-        squares = sum(gradient.square().sum() for gradient in first)
-        assert isinstance(squares, Tensor)
-        pairs.append([value, *first, *torch.autograd.grad(squares, inputs)])
+@pytest.mark.parametrize("edges", [0, 1, 40])
+def test_loops_give_what_operations_give(edges: int) -> None:
+    """In values, first and second derivatives, also for slices of larger tensors."""
+    attend, inputs = attention(edges, nodes=4)
+    inputs[0] = torch.cat([inputs[0], inputs[0].sin()], 1)[:, 3:8]
+    values = attend(*inputs), attend.in_operations(*inputs)
+    pairs = [[value, *first_and_second_derivatives(value, inputs)] for value in values]
     for mine, expected in zip(*pairs, strict=True):
         torch.testing.assert_close(mine, expected, rtol=1e-10, atol=1e-10)
+
+
+def test_operations_give_what_the_equations_say() -> None:
+    attend, inputs = attention(edges=7, nodes=3)
+    with torch.no_grad():
+        result = attend.in_operations(*inputs)
+        torch.testing.assert_close(result, by_edge(attend, inputs), rtol=1e-12, atol=1e-12)
+
+
+def by_edge(attend: VectorAttention, inputs: Sequence[Tensor]) -> Tensor:
+    """Sum messages edge by edge and head by head."""
+    atoms, vectors, filters, envelope, fade, direction = inputs
+    total = torch.zeros(len(atoms), 4, 6, dtype=atoms.dtype)
+    for edge, (i, j, row) in enumerate(attend.ends.T.tolist()):
+        q, (_, k, s, t, r) = atoms[i, 0], atoms[j]
+        dk, d0, d1, d2 = filters[row]
+        for head in (slice(0, 3), slice(3, 6)):
+            score = torch.dot(q[head], k[head] * dk[head])
+            attention = score / (1 + torch.exp(-score)) * envelope[edge]
+            total[i, 0, head] += attention * s[head] * d0[head]
+        for axis in range(3):
+            total[i, 1 + axis] += (
+                r * vectors[j, axis] * d1 * fade[edge] + t * d2 * direction[edge, axis]
+            )
+    return total
 
 
 def test_derivatives_are_those_of_finite_differences() -> None:
@@ -192,22 +201,31 @@ def test_derivatives_are_those_of_finite_differences() -> None:
     assert torch.autograd.gradgradcheck(attend, inputs, fast_mode=True)
 
 
-def test_the_derivative_by_hand_is_that_of_autograd() -> None:
+def test_updates_in_loops_are_those_in_operations(monkeypatch: pytest.MonkeyPatch) -> None:
+    generator = torch.Generator().manual_seed(3)
+    inputs = [
+        torch.randn(shape, generator=generator, dtype=torch.float64).requires_grad_()
+        for shape in ((5, 3, 6), (5, 3, 3, 6))
+    ]
+    assert torch.autograd.gradcheck(vector_update, inputs, fast_mode=True)
+    assert torch.autograd.gradgradcheck(vector_update, inputs, fast_mode=True)
+    in_loops = vector_update(*inputs)
+    monkeypatch.setattr(vector_attention, "suits_loops", lambda *inputs: False)
+    torch.testing.assert_close(in_loops, vector_update(*inputs), rtol=1e-12, atol=1e-12)
+
+
+def test_what_is_not_a_number_stays_so() -> None:
     attend, inputs = attention(edges=5, nodes=3)
-    seen = [x if i is None else x[i] for x, i in zip(inputs, attend.read, strict=True)]
-    gradient = torch.ones(5, 4, 2, 3, dtype=torch.float64)
-    for wanted in ([True] * 6, [True, False, True, False, False, True]):
-        by_hand = attend.message.derivative(wanted)(*seen, gradient)
-        by_autograd = DerivativeByAutograd(attend.message, wanted)(*seen, gradient)
-        for mine, expected in zip(by_hand, by_autograd, strict=True):
-            torch.testing.assert_close(mine, expected, rtol=1e-12, atol=1e-12)
+    with torch.no_grad():
+        inputs[0][int(attend.ends[0, 0])] = torch.nan
+        assert attend(*inputs).isnan().any()
 
 
-def test_no_edges() -> None:
-    attend, inputs = attention(edges=0, nodes=2)
-    (result,) = attend(*inputs)
-    assert torch.equal(result, torch.zeros(2, 4, 2, 3, dtype=torch.float64))
-    assert all(not gradient.any() for gradient in torch.autograd.grad(result.sum(), inputs))
+def test_large_scores_do_not_overflow() -> None:
+    attend, inputs = attention(edges=5, nodes=3)
+    with torch.no_grad():
+        large = [inputs[0] * 1e6, *inputs[1:]]
+        torch.testing.assert_close(attend(*large), attend.in_operations(*large))
 
 
 def test_a_lone_atom_and_its_weights_have_finite_derivatives() -> None:

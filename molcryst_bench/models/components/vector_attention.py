@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from functools import partial
 
 import torch
 from torch import Tensor
-from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
+
+from molcryst_bench.models.components.looped import Looped, suits_loops
 
 
 @dataclass(frozen=True)
@@ -18,9 +18,13 @@ class VectorAttention:
 
     .. math::
 
-        a_{ij} &= C_{ij}\,\mathrm{SiLU}\Big(\sum_{\text{head}} q_i \circ k_j \circ D^k_{ij}\Big) \\
-        x_i &= \sum_j a_{ij}\,(s_j \circ D^0_{ij}) \\
-        \vec w_i &= \sum_j \vec u_j \circ D^1_{ij} F_{ij} + (t_j \circ D^2_{ij})\,\vec d_{ij}
+        a_{ij} = C_{ij}\,\mathrm{SiLU}\Big(\sum_{\text{head}} q_i \circ k_j \circ D^k_{ij}\Big),
+        \qquad x_i = \sum_j a_{ij}\,(s_j \circ D^0_{ij})
+
+    .. math::
+
+        \vec w_i = \sum_j r_j \circ \vec v_j \circ D^1_{ij} F_{ij}
+                   + (t_j \circ D^2_{ij})\,\vec d_{ij}
 
     with filters :math:`D` and envelopes :math:`C` and :math:`F` of the distance, and the direction
     :math:`\vec d`. Features are split over heads, of which each has its own :math:`a`.
@@ -34,8 +38,8 @@ class VectorAttention:
 
     def __call__(
         self,
-        q: Tensor,
-        sent: Tensor,
+        atoms: Tensor,
+        vectors: Tensor,
         filters: Tensor,
         envelope: Tensor,
         fade: Tensor,
@@ -44,23 +48,37 @@ class VectorAttention:
         """Return x and the components of w, (nodes, 4, width).
 
         Args:
-            q: (nodes, width) of receivers.
-            sent: (nodes, 6, width), of senders k, s, t and the three components of u.
+            atoms: (nodes, 5, width) q, k, s, t and r.
+            vectors: (nodes, 3, width) v.
             filters: (distances, 4, width), of which each edge sees its row.
             envelope: (edges,) C.
             fade: (edges,) F.
             direction: (edges, 3).
         """
-        inputs = (q, sent, filters, envelope, fade, direction)
-        if not _runs_in_loops(inputs):
+        inputs = (atoms, vectors, filters, envelope, fade, direction)
+        if not suits_loops(*inputs):
             return self.in_operations(*inputs)
-        result: Tensor = _Attention.apply(self.ends, self.heads, *inputs)  # type: ignore[no-untyped-call]
+        (result,) = self._in_loops(atoms)(*inputs)
         return result
+
+    def _in_loops(self, atoms: Tensor) -> Looped:
+        from molcryst_bench.models.components import vector_loops as loops  # are compiled at first
+
+        nodes, _, width = atoms.shape
+        scratch = torch.empty(loops.ROWS, width, dtype=atoms.dtype).numpy()
+        sent = torch.empty(4, nodes, 3, width, dtype=atoms.dtype).numpy()
+        first = (self.ends.numpy(), self.heads, scratch, sent)
+        return Looped(
+            partial(loops.attend, *first),
+            partial(loops.attend_gradient, *first),
+            partial(loops.attend_second_gradient, *first),
+            shapes=[(nodes, 4, width)],
+        )
 
     def in_operations(
         self,
-        q: Tensor,
-        sent: Tensor,
+        atoms: Tensor,
+        vectors: Tensor,
         filters: Tensor,
         envelope: Tensor,
         fade: Tensor,
@@ -68,81 +86,41 @@ class VectorAttention:
     ) -> Tensor:
         """Return the same from operations of torch."""
         receiver, sender, row = self.ends
-        k, s, t, u = torch.split(sent.index_select(0, sender), [1, 1, 1, 3], 1)
+        sent = torch.cat([atoms[:, 1:4], vectors * atoms[:, 4:]], 1).index_select(0, sender)
+        k, s, t, u = torch.split(sent, [1, 1, 1, 3], 1)
         dk, d0, d1, d2 = filters.index_select(0, row).chunk(4, 1)  # (edges, 1, width)
-        products = q.index_select(0, receiver)[:, None] * k * dk
-        score = products.unflatten(2, (self.heads, -1)).sum(3, keepdim=True)
-        attention = F.silu(score) * envelope[:, None, None, None]  # (edges, 1, heads, 1)
-        x = (attention * (s * d0).unflatten(2, (self.heads, -1))).flatten(2)
+        q = atoms[:, :1].index_select(0, receiver)
+        score = self._by_head(q * k * dk).sum(3, keepdim=True)  # (edges, 1, heads, 1)
+        attention = F.silu(score) * envelope[:, None, None, None]
+        x = (attention * self._by_head(s * d0)).flatten(2)
         w = u * (d1 * fade[:, None, None]) + (t * d2) * direction[:, :, None]  # (edges, 3, width)
-        sums = q.new_zeros(len(q), 4, q.shape[1])
+        sums = vectors.new_zeros(len(atoms), 4, atoms.shape[2])
         return sums.index_add(0, receiver, torch.cat([x, w], 1))
 
-
-def _runs_in_loops(inputs: tuple[Tensor, ...]) -> bool:
-    if torch.compiler.is_compiling():
-        return False
-    return all(
-        each.device.type == "cpu"
-        and each.dtype == inputs[0].dtype
-        and each.dtype in (torch.float32, torch.float64)
-        for each in inputs
-    )
+    def _by_head(self, features: Tensor) -> Tensor:
+        """Split features (edges, 1, width) to (edges, 1, heads, width / heads)."""
+        edges, _, width = features.shape
+        return features.view(edges, 1, self.heads, width // self.heads)
 
 
-class _Attention(torch.autograd.Function):
-    @staticmethod
-    def forward(ctx: Any, ends: Tensor, heads: int, *inputs: Tensor) -> Tensor:
-        from molcryst_bench.models.components import attention_loops  # compiled at its first use
+def vector_update(out: Tensor, mapped: Tensor) -> tuple[Tensor, Tensor]:
+    r"""Return what atoms gain, features (nodes, width) and vectors (nodes, 3, width).
 
-        inputs = tuple(each.contiguous() for each in inputs)
-        ctx.save_for_backward(ends, *inputs)
-        ctx.heads = heads
-        q = inputs[0]
-        sums = q.new_zeros(len(q), 4, q.shape[1])
-        attention_loops.attend(*_given(inputs, ends, heads), sums.numpy())
-        return sums
+    .. math:: \Delta x = o^2 + o^1 \circ \langle U_1 \vec v, U_2 \vec v\rangle, \qquad
+              \Delta \vec v = o^0 \circ U_3 \vec v
 
-    @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
-        ends, *inputs = ctx.saved_tensors
-        return None, None, *_AttentionGradient.apply(ends, ctx.heads, gradient, *inputs)
+    Args:
+        out: (nodes, 3, width) o0, o1 and o2.
+        mapped: (nodes, 3, 3, width), of each component U1 v, U2 v and U3 v.
+    """
+    if not suits_loops(out, mapped):
+        o0, o1, o2 = out.unbind(1)
+        u1, u2, u3 = mapped.unbind(2)  # (nodes, 3, width)
+        return torch.addcmul(o2, o1, (u1 * u2).sum(1)), o0[:, None] * u3
+    from molcryst_bench.models.components import vector_loops as loops
 
-
-class _AttentionGradient(torch.autograd.Function):
-    @staticmethod
-    def forward(
-        ctx: Any, ends: Tensor, heads: int, gradient: Tensor, *inputs: Tensor
-    ) -> tuple[Tensor, ...]:
-        from molcryst_bench.models.components import attention_loops
-
-        gradient = gradient.contiguous()
-        ctx.save_for_backward(ends, gradient, *inputs)
-        ctx.heads = heads
-        sums = tuple(map(torch.zeros_like, inputs))
-        given = (*_given(inputs, ends, heads), *_as_arrays([gradient]))
-        attention_loops.attend_gradient(*given, *_as_arrays(sums))
-        return sums
-
-    @staticmethod
-    @once_differentiable
-    def backward(ctx: Any, *toward: Tensor) -> tuple[Tensor | None, ...]:
-        from molcryst_bench.models.components import attention_loops
-
-        ends, gradient, *inputs = ctx.saved_tensors
-        sums = tuple(map(torch.zeros_like, (gradient, *inputs)))
-        given = (*_given(inputs, ends, ctx.heads), *_as_arrays([gradient, *toward]))
-        attention_loops.attend_second_gradient(*given, *_as_arrays(sums))
-        return None, None, *sums
-
-
-def _given(inputs: Sequence[Tensor], ends: Tensor, heads: int) -> tuple[Any, ...]:
-    """Return what all loops are given first."""
-    from molcryst_bench.models.components.attention_loops import SCRATCH
-
-    scratch = torch.empty(SCRATCH, inputs[0].shape[1], dtype=inputs[0].dtype)
-    return *_as_arrays([*inputs, ends]), heads, scratch.numpy()
-
-
-def _as_arrays(tensors: Sequence[Tensor]) -> list[Any]:
-    return [each.detach().contiguous().numpy() for each in tensors]
+    nodes, _, width = out.shape
+    shapes = [(nodes, width), (nodes, 3, width)]
+    looped = Looped(loops.update, loops.update_gradient, loops.update_second_gradient, shapes)
+    x, vectors = looped(out, mapped)
+    return x, vectors
