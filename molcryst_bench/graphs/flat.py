@@ -50,31 +50,40 @@ class FlatGraphs:
         cls,
         store: GraphStore,
         targets: Sequence[str] | None = None,
-        start: int = 0,
-        stop: int | None = None,
+        blocks: Sequence[slice] | None = None,
     ) -> FlatGraphs:
-        """Read graphs ``start`` to ``stop`` of a store, all by default, into memory."""
+        """Read blocks of graphs of a store, everything by default, into memory."""
         names = list(store.targets) if targets is None else check_targets(targets, store.targets)
-        at_graphs = [name for name in names if store.targets[name].level == "graph"]
-        at_nodes = [name for name in names if store.targets[name].level == "node"]
-        stop = len(store) if stop is None else stop
-        offsets = (f"graphs/{rows}_offset" for rows in ("node", "edge"))
-        offset = np.stack([store.read(name, start, stop + 1) for name in offsets], axis=1)
-        graph, (node, edge) = (start, stop), offset[[0, -1]].T
-        columns = [store.read(f"targets/{name}", *graph) for name in at_graphs]
-        known = [store.read(f"features/{name}", *graph) for name in store.features]
+        by_level = {
+            level: [f"targets/{name}" for name in names if store.targets[name].level == level]
+            for level in ("graph", "node")
+        }
+        graphs = [slice(0, len(store))] if blocks is None else blocks
+        offsets = [_read_offsets(store, block) for block in graphs]
+        nodes, edges = ([slice(*each[[0, -1], kind]) for each in offsets] for kind in (0, 1))
+        features = [f"features/{name}" for name in store.features]
+        periodic = store.periodic
+        wanted = dict.fromkeys(["edges/shift"] if periodic else [], edges)  # the largest first
+        wanted |= dict.fromkeys(["edges/sender", "edges/receiver"], edges)
+        wanted |= dict.fromkeys(["nodes/position", "nodes/atomic_number", *by_level["node"]], nodes)
+        wanted |= dict.fromkeys(["graphs/cell"] if periodic else [], graphs)
+        wanted |= dict.fromkeys([*by_level["graph"], *features], graphs)
+        arrays = store.read_all(wanted)
+        rows = sum(block.stop - block.start for block in graphs)
         return cls(
-            offset=offset - offset[0],
-            position=store.read("nodes/position", *node),
-            atomic_number=store.read("nodes/atomic_number", *node),
-            sender=store.read("edges/sender", *edge),
-            receiver=store.read("edges/receiver", *edge),
+            offset=_joined_offsets(offsets),
+            position=arrays["nodes/position"],
+            atomic_number=arrays["nodes/atomic_number"],
+            sender=arrays["edges/sender"],
+            receiver=arrays["edges/receiver"],
             symmetric=store.spec.symmetric,
-            lattice=_lattice(store, graph, edge) if store.periodic else None,
-            graph_targets=torch.from_numpy(_as_columns(columns, stop - start)),
-            graph_target_names=tuple(at_graphs),
-            node_targets={n: torch.from_numpy(store.read(f"targets/{n}", *node)) for n in at_nodes},
-            features=torch.from_numpy(_as_columns(known, stop - start)),
+            lattice=_lattice(arrays) if periodic else None,
+            graph_targets=_as_columns([arrays[name] for name in by_level["graph"]], rows),
+            graph_target_names=tuple(name.partition("/")[2] for name in by_level["graph"]),
+            node_targets={
+                name.partition("/")[2]: torch.from_numpy(arrays[name]) for name in by_level["node"]
+            },
+            features=_as_columns([arrays[name] for name in features], rows),
             feature_names=tuple(store.features),
         )
 
@@ -212,14 +221,19 @@ class _Ranges(NamedTuple):
         return numbers
 
 
-def _lattice(store: GraphStore, graph: tuple[int, int], edge: np.ndarray) -> Lattice:
-    cell = torch.from_numpy(store.read("graphs/cell", *graph)).float()
-    return Lattice(cell, store.read("edges/shift", *edge))
+def _read_offsets(store: GraphStore, block: slice) -> np.ndarray:
+    """Read where the nodes and edges of a block of graphs lie, (graphs + 1, 2)."""
+    names = (f"graphs/{rows}_offset" for rows in ("node", "edge"))
+    return np.stack([store.read(name, block.start, block.stop + 1) for name in names], axis=1)
 
 
-def _as_columns(columns: list[np.ndarray], rows: int) -> np.ndarray:
+def _lattice(arrays: dict[str, np.ndarray]) -> Lattice:
+    return Lattice(torch.from_numpy(arrays["graphs/cell"]).float(), arrays["edges/shift"])
+
+
+def _as_columns(columns: list[np.ndarray], rows: int) -> Tensor:
     """Return (rows, columns), also where there is no column."""
-    return np.stack(columns, axis=1) if columns else np.empty((rows, 0))
+    return torch.from_numpy(np.stack(columns, axis=1) if columns else np.empty((rows, 0)))
 
 
 def check_targets(names: Sequence[str], known: Iterable[str]) -> list[str]:

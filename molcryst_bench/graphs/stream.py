@@ -53,20 +53,31 @@ class StreamLoader(Loader):
         return (graphs.select(rows) for graphs, rows in mine)
 
     def _batches(self, generator: torch.Generator) -> Iterator[tuple[FlatGraphs, Tensor]]:
-        """Yield the graphs of a window and the rows of a batch among them."""
-        left: list[FlatGraphs] = []
-        for graphs in self._windows(generator):
-            pool = join_graphs([*left, graphs])
-            order = torch.arange(len(pool))
+        """Yield graphs in memory and the rows of a batch among them."""
+        left: FlatGraphs | None = None  # too few for a batch: they begin the next
+        for graphs, order in self._windows(generator):
             if self.shuffle:
-                order = order[torch.randperm(len(pool), generator=generator)]
-            *whole, last = self.limit.cut(order, pool.atoms, pool.edges)
-            yield from ((pool, rows) for rows in whole)
-            left = [pool.take(last)]  # goes on into the next window
-        yield from ((graphs, torch.arange(len(graphs))) for graphs in left)
+                order = order[torch.randperm(len(order), generator=generator)]
+            before = graphs.take(order[:0]) if left is None else left
+            *whole, last = self._cut(before, graphs, order)
+            yield from whole
+            left = last[0].take(last[1])
+        if left is not None:
+            yield left, torch.arange(len(left))
 
-    def _windows(self, generator: torch.Generator) -> Iterator[FlatGraphs]:
-        """Read a few blocks at a time, one window ahead."""
+    def _cut(
+        self, left: FlatGraphs, graphs: FlatGraphs, order: Tensor
+    ) -> list[tuple[FlatGraphs, Tensor]]:
+        """Cut what was left and then a window into batches; only the first is of both."""
+        atoms, edges = torch.cat([left.atoms, graphs.atoms]), torch.cat([left.edges, graphs.edges])
+        rows = torch.cat([torch.arange(len(left)), order + len(left)])
+        first, *others = self.limit.cut(rows, atoms, edges)
+        of_both = join_graphs([left, graphs.take(first[len(left) :] - len(left))])
+        batches = [(of_both, torch.arange(len(of_both)))]
+        return batches + [(graphs, each - len(left)) for each in others]
+
+    def _windows(self, generator: torch.Generator) -> Iterator[tuple[FlatGraphs, Tensor]]:
+        """Read a few blocks at a time, one window ahead, and yield them with the rows to take."""
         blocks = self._blocks()
         if self.shuffle:
             order = torch.randperm(len(blocks), generator=generator).tolist()
@@ -82,15 +93,25 @@ class StreamLoader(Loader):
 
     def _blocks(self) -> list[Tensor]:
         """Cut the rows where blocks of the store end; a block without rows is not read."""
-        size = max(1, _BLOCK_BYTES // self.store.bytes_per_graph)
-        ends = torch.arange(size, len(self.store) + size, size)
+        ends = torch.arange(self._block, len(self.store) + self._block, self._block)
         counts = torch.searchsorted(self.rows, ends).diff(prepend=torch.zeros(1, dtype=torch.int64))
         return [rows for rows in torch.split(self.rows, counts.tolist()) if len(rows)]
 
-    def _read(self, blocks: Sequence[Tensor]) -> FlatGraphs:
-        parts = []
-        for rows in blocks:
-            start, stop = int(rows[0]), int(rows[-1]) + 1
-            graphs = FlatGraphs.from_store(self.store, self.targets, start, stop)
-            parts.append(graphs if len(rows) == stop - start else graphs.take(rows - start))
-        return join_graphs(parts)
+    @property
+    def _block(self) -> int:
+        """Number of graphs in a block."""
+        return max(1, _BLOCK_BYTES // self.store.bytes_per_graph)
+
+    def _read(self, blocks: Sequence[Tensor]) -> tuple[FlatGraphs, Tensor]:
+        """Read blocks, neighbours in one go, and return with them where the wanted rows are."""
+        runs: list[Tensor] = []
+        for rows in sorted(blocks, key=lambda rows: int(rows[0])):
+            if runs and int(rows[0]) // self._block == int(runs[-1][-1]) // self._block + 1:
+                rows = torch.cat([runs.pop(), rows])
+            runs.append(rows)
+        parts = [slice(int(rows[0]), int(rows[-1]) + 1) for rows in runs]
+        places, read = [], 0
+        for rows, part in zip(runs, parts, strict=True):
+            places.append(rows - part.start + read)
+            read += part.stop - part.start
+        return FlatGraphs.from_store(self.store, self.targets, parts), torch.cat(places)
