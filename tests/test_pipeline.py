@@ -128,6 +128,20 @@ def test_it_makes_results_tables_and_a_site(done: Project) -> None:
         assert (done.root / f"leaderboard/site/{page}.html").exists()
 
 
+def test_dvc_shows_the_metrics_and_draws_a_curve_for_each_network(done: Project) -> None:
+    read = json.loads(dvc(done.root, "metrics", "show", "--json"))
+    metrics = json.loads((done.root / "leaderboard/metrics.json").read_text())
+    assert read[""]["data"]["leaderboard/metrics.json"]["data"] == metrics
+    drawn = json.loads(dvc(done.root, "plots", "show", "--json"))
+    curves = {f"leaderboard/curves/qm9/{task}/schnet.csv" for task in ("homo", "zpve")}
+    assert set(drawn["data"]) == curves
+
+
+def dvc(folder: Path, *words: str) -> str:
+    command = [sys.executable, "-m", "dvc", *words]
+    return subprocess.run(command, cwd=folder, capture_output=True, text=True, check=True).stdout
+
+
 def test_a_second_run_does_nothing(done: Project) -> None:
     before = done.finished()
     output = done.run()

@@ -30,12 +30,16 @@ def history_writer(path: Path) -> Callable[[Epoch], None]:
 
 def epochs_so_far(plan: CellPlan, results: Path) -> list[Epoch] | None:
     """Return the epochs of a cell that is being run, or nothing if it has not begun."""
-    path = partial_of(results / plan.cell.name) / HISTORY
     try:
-        with path.open(newline="", encoding="utf-8") as file:
-            return [_epoch(row) for row in csv.DictReader(file) if None not in row.values()]
+        return read_history(partial_of(results / plan.cell.name) / HISTORY)
     except FileNotFoundError:
         return None
+
+
+def read_history(path: Path) -> list[Epoch]:
+    """Return the epochs in a CSV that ``history_writer`` writes, but for a row it has begun."""
+    with path.open(newline="", encoding="utf-8") as file:
+        return [_epoch(row) for row in csv.DictReader(file) if None not in row.values()]
 
 
 def sweep(plan: CellPlan, results: Path) -> None:

@@ -11,6 +11,7 @@ from typing import Protocol
 from molcryst_bench.base.errors import MolcrystError, RunError
 from molcryst_bench.base.locks import exclusive
 from molcryst_bench.bench.cell import CellPlan
+from molcryst_bench.bench.curves import write_curves
 from molcryst_bench.bench.ledger import LEDGER, Ledger
 from molcryst_bench.bench.progress import epochs_so_far, sweep
 from molcryst_bench.bench.result import (
@@ -58,6 +59,7 @@ def run_bench(
         done = [result for plan in plans if (result := finished_result(plan, results))]
         write_results(leaderboard / "results.parquet", done)
         write_metrics(leaderboard / "metrics.json", done)
+        write_curves(leaderboard, done)
     if failures:
         lines = [f"  {name}: {reason}" for name, reason in sorted(failures.items())]
         head = f"{len(failures)} of {len(plans)} cells failed; the others are done:"
