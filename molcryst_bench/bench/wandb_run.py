@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import shutil
 import warnings
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -56,15 +58,28 @@ def open_run(folder: Path, run_id: str, config: dict[str, Any], **settings: Any)
     root.mkdir(parents=True, exist_ok=True)
     described = {"root_dir": str(root), "project": project, "run_id": run_id, **settings}
     begin = partial(wandb.init, config=config, settings=wandb.Settings(**_SPARE, **described))
-    if mode == "online":
-        try:
-            return begin(resume="allow")
-        except CommError as error:
-            _stay_offline(error)
-            mode = "offline"
-    for broken_off in root.glob(f"wandb/offline-run-*-{run_id}"):
-        shutil.rmtree(broken_off)
-    return begin(mode=mode)
+    with _without_complaints_of_its_log():
+        if mode == "online":
+            try:
+                return begin(resume="allow")
+            except CommError as error:
+                _stay_offline(error)
+                mode = "offline"
+        for broken_off in root.glob(f"wandb/offline-run-*-{run_id}"):
+            shutil.rmtree(broken_off)
+        return begin(mode=mode)
+
+
+@contextmanager
+def _without_complaints_of_its_log() -> Iterator[None]:
+    """Keep the log of wandb about itself short; where it cannot be written nobody need know."""
+    complains, logging.raiseExceptions = logging.raiseExceptions, False
+    try:
+        yield
+    finally:
+        logging.raiseExceptions = complains
+        for handler in logging.getLogger("wandb").handlers:
+            handler.setLevel(logging.CRITICAL)
 
 
 def abandon_runs() -> None:

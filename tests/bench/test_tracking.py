@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 import threading
@@ -239,21 +240,37 @@ def _forbid_the_folder(results: Path) -> None:
     (results / "wandb").write_text("a file where a folder would be")
 
 
-def _kill_the_service(_: Path) -> None:
+def _kill_the_service(_: Epoch) -> None:
     for child in psutil.Process().children():
         if child.name() == "wandb-core":
             child.kill()
 
 
-@pytest.mark.parametrize("moment", ["before", "during"])
+def _fill_the_disk(results: Path, disk: Path) -> None:
+    results.mkdir()
+    (results / "wandb").symlink_to(disk)
+    with suppress(OSError), (disk / "filler").open("wb", buffering=0) as file:
+        while file.write(bytes(4096)):
+            pass
+    os.truncate(disk / "filler", (disk / "filler").stat().st_size - 16384)
+
+
+@pytest.mark.parametrize("what", ["no folder", "full disk", "killed service"])
 def test_what_goes_wrong_costs_one_warning_and_no_cell(
-    plan: CellPlan, project: Path, moment: str
+    plan: CellPlan,
+    project: Path,
+    what: str,
+    request: pytest.FixtureRequest,
+    capfd: pytest.CaptureFixture[str],
 ) -> None:
     results = project / "results"
-    if moment == "before":
+    if what == "no folder":
         _forbid_the_folder(results)
-    kill = (lambda _: _kill_the_service(results)) if moment == "during" else (lambda _: None)
+    elif what == "full disk":
+        _fill_the_disk(results, request.getfixturevalue("small_disk"))
+    kill = _kill_the_service if what == "killed service" else lambda _: None
     result, said = warned(lambda: run_cell(plan, results, on_epoch=kill))
+    assert capfd.readouterr() == ("", "")
     assert result.epochs == EPOCHS
     assert (results / "qm9/homo/schnet/4" / "model.safetensors").exists()
     (message,) = said
