@@ -3,6 +3,7 @@ from __future__ import annotations
 import html
 import io
 import shutil
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
@@ -16,7 +17,10 @@ from rich.console import Console
 
 from molcryst_bench.base.errors import MolcrystError
 from molcryst_bench.base.files import checksum_of
+from molcryst_bench.graphs.split import UNUSED, load_split, save_split
 from molcryst_bench.report.build import ReportPaths, write_report
+from molcryst_bench.report.datasets import describe_dataset
+from molcryst_bench.report.results import read_results
 from molcryst_bench.report.tables import build_tables
 from molcryst_bench.report.terminal import print_leaderboard
 
@@ -147,6 +151,20 @@ def test_a_narrow_terminal_shows_whole_numbers(
     assert max(map(len, shown.splitlines())) <= 60
 
 
+@pytest.mark.parametrize("width", range(60, 190, 7))
+def test_no_terminal_cuts_a_column_off(
+    built: Path, monkeypatch: pytest.MonkeyPatch, width: int
+) -> None:
+    monkeypatch.chdir(built.parent)
+    lines = printed(built, width=width).splitlines()
+    last = build_tables(built)[0].column("train_seconds" if width >= 80 else "mae").texts
+    for text in last:
+        assert any(text in line for line in lines), text
+    heads = lines[: next(row for row, line in enumerate(lines) if "───" in line)]
+    assert not any("…" in line for line in lines)
+    assert any("Model" in line for line in heads)
+
+
 def test_every_error_stands_under_its_unit(built: Path) -> None:
     markdown = (built / "leaderboard.md").read_text(encoding="utf-8")
     assert "| MAE (meV) | 95 % interval of MAE (meV) | RMSE (meV) |" in markdown
@@ -267,6 +285,16 @@ def test_a_datasets_page_shows_card_splits_and_provenance(built: Path) -> None:
         "Histogram of homo (eV) over the store's 240 records",
         "Histogram of zpve (eV) over the store's 240 records",
     ]
+
+
+def test_records_that_a_split_leaves_out_are_not_counted(leaderboard: Path) -> None:
+    splits = leaderboard.parent / "datasets" / "qm9" / "splits"
+    whole = load_split(splits / "random.parquet")
+    subset = np.where(np.arange(len(whole.ids)) < 7, UNUSED, whole.subset)
+    save_split(replace(whole, name="scaffold", subset=subset), splits / "scaffold.parquet")
+    facts = describe_dataset("qm9", read_results(leaderboard))
+    (found,) = (split for split in facts.splits if split.name == "scaffold")
+    assert found.whole == found.stored == tuple(np.bincount(subset[7:]))
 
 
 def test_without_a_store_the_datasets_page_says_so(leaderboard: Path) -> None:

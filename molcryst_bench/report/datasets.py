@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 from molcryst_bench.base.errors import StoreError
 from molcryst_bench.base.project import dataset_folder, store_path
 from molcryst_bench.graphs.audit.findings import Audit, SplitAudit, load_audit
-from molcryst_bench.graphs.split import SUBSETS, Split, load_split
+from molcryst_bench.graphs.split import SUBSETS, UNUSED, Split, load_split
 from molcryst_bench.graphs.store import GraphStore, open_store
 from molcryst_bench.report.results import Cell
 from molcryst_bench.sources.card import Card, load_card
@@ -133,7 +133,8 @@ def _count(
 
 
 def _sizes(split: Split) -> tuple[int, ...]:
-    return tuple(np.bincount(split.subset, minlength=len(SUBSETS)).tolist())
+    used = split.subset[split.subset != UNUSED]
+    return tuple(np.bincount(used, minlength=len(SUBSETS)).tolist())
 
 
 def _read_set_aside(dataset: str) -> SetAside | None:

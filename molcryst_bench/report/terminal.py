@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Literal
 
@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from molcryst_bench.report.columns import Column
 from molcryst_bench.report.tables import TaskTable, build_tables
 
 _COLUMNS = (
@@ -43,7 +44,6 @@ _DISPENSABLE = (  # go first where the terminal is narrow
     "forces_cosine",
     "seeds",
 )
-_UNBOUNDED = 10_000  # characters
 
 
 def print_leaderboard(leaderboard: Path, console: Console | None = None) -> None:
@@ -67,31 +67,39 @@ def print_leaderboard(leaderboard: Path, console: Console | None = None) -> None
 
 def _fitting(table: TaskTable, console: Console) -> Table:
     """Leave out columns until a table fits; the site has all of them."""
-    there = {column.key for column in table.columns}
-    columns = [key for key in _COLUMNS if key in there]
-    shown = _as_rich(table, columns)
-    unbounded = console.options.update(width=_UNBOUNDED)
+    columns = [column for column in table.columns if column.key in _COLUMNS]
     for key in _DISPENSABLE:
-        if console.measure(shown, options=unbounded).minimum <= console.width:
+        if _total(map(_least_width, columns)) <= console.width:
             break
-        if key in columns:
-            columns.remove(key)
-        shown = _as_rich(table, columns)
-    return shown
+        columns = [column for column in columns if column.key != key]
+    whole = _total(map(_whole_width, columns)) <= console.width
+    return _as_rich(table, columns, _whole_width if whole else _least_width)
 
 
-def _as_rich(table: TaskTable, keys: Sequence[str]) -> Table:
+def _as_rich(table: TaskTable, columns: Sequence[Column], width: Callable[[Column], int]) -> Table:
     title = Text(f"{table.title}, {table.first.n_test:,} test items", "bold")
     shown = Table(title=title, caption=_caption(table), box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
-    columns = [table.column(key) for key in keys]
     for column in columns:
         justify: Literal["left", "right"] = "left" if column.key == "model" else "right"
-        # Headers may wrap, numbers may not.
-        width = max(map(cell_len, (*column.texts, *column.header.split())))
-        shown.add_column(Text(column.header), justify=justify, min_width=width)
+        # Rich would make columns narrower than their least width, and cut the last one off.
+        shown.add_column(Text(column.header), justify=justify, width=width(column))
     for texts in zip(*(column.texts for column in columns), strict=True):
         shown.add_row(*(Text(text, "bold" if texts[0] == "1" else "") for text in texts))
     return shown
+
+
+def _least_width(column: Column) -> int:
+    """Return the width of a column whose header wraps; numbers do not."""
+    return max(map(cell_len, (*column.texts, *column.header.split())))
+
+
+def _whole_width(column: Column) -> int:
+    return max(map(cell_len, (*column.texts, column.header)))
+
+
+def _total(widths: Iterable[int]) -> int:
+    """Return the width of a table with a space on both sides of each column."""
+    return sum(width + 2 for width in widths) + 1
 
 
 def _caption(table: TaskTable) -> Text:
