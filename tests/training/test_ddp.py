@@ -17,6 +17,10 @@ import torch
 from safetensors.torch import load_file
 
 from molcryst_bench.base.errors import RunError
+from molcryst_bench.base.executors import worker_pool
+from molcryst_bench.bench.cell import plan_cells
+from molcryst_bench.bench.params import load_params, single_cell
+from molcryst_bench.bench.work import run_cell
 from molcryst_bench.graphs.store import GraphStore
 from molcryst_bench.training.data import TaskData
 from molcryst_bench.training.fit import Fitted, fit
@@ -155,6 +159,22 @@ def start(output: str, *changes: str, **more: Any) -> subprocess.Popen[str]:
     settings = [word for change in changes for word in ("--set", change)]
     piped: Any = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
     return subprocess.Popen([*line, "--output", output, *settings], **piped, **more)
+
+
+@pytest.mark.slow
+def test_a_worker_of_the_runner_starts_the_other_processes(
+    project: Path, tiny_store: GraphStore
+) -> None:
+    del tiny_store
+    (project / "params.yaml").write_text(PARAMS)
+    one, two = (
+        plan_cells(single_cell(load_params(), "qm9/zpve", "schnet", 0, {"devices": devices}))[0]
+        for devices in (1, 2)
+    )
+    assert one.key == two.key
+    with worker_pool(workers=1, threads=1) as pool:
+        result = pool.submit(run_cell, two, project / "two").result()
+    assert result.mae == pytest.approx(run_cell(one, project / "one").mae, rel=1e-6)
 
 
 @pytest.mark.slow

@@ -30,7 +30,7 @@ class _Sum(torch.autograd.Function):
         return total
 
     @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> Tensor:  # type: ignore[override]
+    def backward(ctx: Any, gradient: Tensor) -> Tensor:
         """Sum, too: each rank's loss depends on the values of all."""
         del ctx
         return sum_over_ranks(gradient)
