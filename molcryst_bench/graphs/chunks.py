@@ -9,16 +9,15 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-import numcodecs
+import google_crc32c
 import numpy as np
 import zarr
-from numcodecs.abc import Codec
-from numcodecs.checksum32 import CRC32C
+from numcodecs import Zstd, blosc
+from numcodecs.vlen import VLenUTF8
 from numpy.dtypes import StringDType
 
 from molcryst_bench.graphs.layout import row_blocks
 
-_CHECKSUM = CRC32C(location="end")
 _CHECKSUM_BYTES = 4
 _INDEX_ROW = 16  # bytes for the offset and the size of a chunk
 
@@ -54,7 +53,6 @@ class ChunkLayout:
     chunk_rows: int
     row_shape: tuple[int, ...]
     dtype: np.dtype | StringDType
-    packer: Codec
 
     @classmethod
     def of(cls, array: zarr.Array[Any]) -> ChunkLayout:
@@ -66,7 +64,6 @@ class ChunkLayout:
             array.chunks[0],
             array.shape[1:],
             array.dtype if text else array.dtype.newbyteorder("<"),
-            numcodecs.Zstd() if text else numcodecs.Blosc(),  # as the writer packs them
         )
 
     @property
@@ -74,25 +71,33 @@ class ChunkLayout:
         """Bytes of the index at the end of each shard."""
         return _INDEX_ROW * (self.shard_rows // self.chunk_rows) + _CHECKSUM_BYTES
 
-    def decode_index(self, packed: memoryview) -> np.ndarray:
+    def decode_index(self, packed: np.ndarray) -> np.ndarray:
         """Return the offset and the size of each chunk in a shard, (chunks, 2).
 
         Raises:
-            RuntimeError: if the checksum is wrong.
+            ValueError: if the checksum is wrong.
         """
-        return np.asarray(_CHECKSUM.decode(packed)).view("<u8").astype(np.int64).reshape(-1, 2)
+        return np.frombuffer(_checked(packed), "<u8").astype(np.int64).reshape(-1, 2)
 
-    def decode(self, packed: memoryview, rows: slice, target: np.ndarray) -> None:
+    def decode(self, packed: np.ndarray, rows: slice, target: np.ndarray) -> None:
         """Write some rows of a chunk to where they belong.
 
         Raises:
-            RuntimeError: if the checksum is wrong.
+            ValueError: if the checksum is wrong.
         """
-        content = _CHECKSUM.decode(packed)
+        content = _checked(packed)
         if isinstance(self.dtype, StringDType):
-            target[:] = numcodecs.VLenUTF8().decode(self.packer.decode(content))[rows]
+            target[:] = VLenUTF8().decode(Zstd().decode(content))[rows]
         elif len(target) == self.chunk_rows:
-            self.packer.decode(content, out=target.reshape(-1).view(np.uint8))
+            blosc.decompress(content, target)
         else:
-            values = np.frombuffer(self.packer.decode(content), self.dtype)
+            values = np.frombuffer(blosc.decompress(content), self.dtype)
             target[:] = values.reshape(-1, *self.row_shape)[rows]
+
+
+def _checked(packed: np.ndarray) -> np.ndarray:
+    """Return what a checksum follows."""
+    content, checksum = packed[:-_CHECKSUM_BYTES], packed[-_CHECKSUM_BYTES:]
+    if google_crc32c.value(content) != int.from_bytes(checksum.tobytes(), "little"):
+        raise ValueError("its checksum does not match")
+    return content

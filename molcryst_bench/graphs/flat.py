@@ -58,12 +58,14 @@ class FlatGraphs:
             level: [f"targets/{name}" for name in names if store.targets[name].level == level]
             for level in ("graph", "node")
         }
-        graphs = [slice(0, len(store))] if blocks is None else blocks
+        graphs = [slice(0, len(store))] if blocks is None else list(blocks)
         offsets = [_read_offsets(store, block) for block in graphs]
-        nodes, edges = ([slice(*each[[0, -1], kind]) for each in offsets] for kind in (0, 1))
+        nodes, edges = (
+            [slice(int(each[0, kind]), int(each[-1, kind])) for each in offsets] for kind in (0, 1)
+        )
         features = [f"features/{name}" for name in store.features]
         periodic = store.periodic
-        wanted = dict.fromkeys(["edges/shift"] if periodic else [], edges)  # the largest first
+        wanted: dict[str, list[slice]] = {"edges/shift": edges} if periodic else {}
         wanted |= dict.fromkeys(["edges/sender", "edges/receiver"], edges)
         wanted |= dict.fromkeys(["nodes/position", "nodes/atomic_number", *by_level["node"]], nodes)
         wanted |= dict.fromkeys(["graphs/cell"] if periodic else [], graphs)

@@ -6,7 +6,10 @@ its rows belong: Zarr, which hands it from coroutine to thread to buffer, takes 
 
 from __future__ import annotations
 
+import mmap
+import os
 from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import fsspec
@@ -102,7 +105,7 @@ class ShardReader:
 
     def _chunks(
         self, layout: ChunkLayout, name: str, chunks: slice, mostly: bool
-    ) -> Iterator[memoryview]:
+    ) -> Iterator[np.ndarray]:
         """Fetch consecutive chunks: the whole file if it is mostly wanted, else their bytes."""
         start, index = 0, self._indices.get(name)
         if mostly:
@@ -117,16 +120,30 @@ class ShardReader:
         for offset, size in index[chunks].tolist():
             yield data[offset - start : offset - start + size]
 
-    def _fetch(self, name: str, start: int = 0, stop: int | None = None) -> memoryview:
-        try:  # "from the start" is one request, where some would ask for the size of a whole first
-            found = self._files.cat_file(f"{self._root}/{name}", start=start, end=stop)
+    def _fetch(self, name: str, start: int = 0, stop: int | None = None) -> np.ndarray:
+        path = f"{self._root}/{name}"
+        local = isinstance(self._files, LocalFileSystem)
+        if local and not Path(path).is_file():
+            raise StoreError(f"{name}: is missing")
+        try:
+            if local:
+                found = _mapped(path)[start:stop]
+            else:  # "from the start" is one request; some would ask for the size of a whole first
+                content = self._files.cat_file(path, start=start, end=stop)
+                found = np.frombuffer(content, np.uint8)
         except Exception as error:  # each remote file system has errors of its own
-            if isinstance(self._files, LocalFileSystem) and isinstance(error, FileNotFoundError):
-                raise StoreError(f"{name}: is missing") from error
             raise StoreError(f"{name}: cannot be read ({_in_words(error)})") from error
         if not len(found):
             raise StoreError(f"{name}: is empty")
-        return memoryview(found)
+        return found
+
+
+def _mapped(path: str) -> np.ndarray:
+    """Return the bytes of a file where the system keeps them, without a copy."""
+    with open(path, "rb") as file:  # noqa: PTH123
+        if not os.fstat(file.fileno()).st_size:  # which cannot be mapped
+            return np.empty(0, np.uint8)
+        return np.frombuffer(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ), np.uint8)
 
 
 def _in_words(error: Exception) -> str:

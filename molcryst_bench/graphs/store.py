@@ -120,7 +120,7 @@ class GraphStore:
         """The splits that lie beside the store."""
         return SplitFolder.beside(self.path, self.storage_options)
 
-    @property
+    @cached_property
     def bytes_per_graph(self) -> int:
         """Mean size of a graph in memory, with all its targets."""
         arrays = (array for group in self.group.group_values() for array in group.array_values())

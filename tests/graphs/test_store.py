@@ -13,6 +13,7 @@ from handmade import Molecule
 
 from molcryst_bench.base.errors import StoreError
 from molcryst_bench.base.executors import InlineExecutor
+from molcryst_bench.graphs import writer
 from molcryst_bench.graphs.build import BuildRequest, DatasetSettings, build_store
 from molcryst_bench.graphs.neighbors import GraphSpec
 from molcryst_bench.graphs.single import build_graph
@@ -21,12 +22,12 @@ from molcryst_bench.graphs.store import GraphStore, open_store
 pytestmark = pytest.mark.filterwarnings("ignore:Consolidated metadata")
 
 
-def build_crystals(folder: Path, spec: GraphSpec) -> GraphStore:
+def build_crystals(folder: Path, spec: GraphSpec, shard_bytes: int = 1 << 20) -> GraphStore:
     source = crystals.CrystalSource()
     (folder / "crystals.txt").write_text("made up")
     paths = {"crystals.txt": folder / "crystals.txt"}
     request = BuildRequest(crystals.CARD, source, paths, DatasetSettings(graph=spec))
-    build_store(request, folder / "store.zarr", InlineExecutor())
+    build_store(request, folder / "store.zarr", InlineExecutor(), shard_bytes)
     return open_store(folder / "store.zarr")
 
 
@@ -120,6 +121,24 @@ def test_a_store_knows_units_and_origin(tiny_store: GraphStore) -> None:
     provenance = tiny_store.attributes["provenance"]
     assert provenance["source"] == "wheel"
     assert all(len(checksum) == 64 for checksum in provenance["raw_sha256"].values())
+
+
+@pytest.mark.parametrize("name", ["edges/shift", "nodes/position", "graphs/id", "graphs/cell"])
+def test_blocks_of_rows_are_those_that_zarr_reads(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    """In shards of a few chunks, whether a shard is wanted as a whole or a row of it."""
+    monkeypatch.setattr(writer, "CHUNK_BYTES", 32)
+    store = build_crystals(tmp_path, GraphSpec(cutoff=2.0), shard_bytes=96)
+    whole = zarr.open_group(store.path, mode="r")[name][:]
+    assert len(list(Path(store.path, name).rglob("*"))) > 3
+    generator = np.random.default_rng(0)
+    for count in (0, 1, 2, 5):
+        bounds = np.sort(generator.integers(0, len(whole) + 1, 2 * count)).reshape(-1, 2).tolist()
+        blocks = [slice(start, stop) for start, stop in bounds]
+        expected = [whole[:0], *(whole[block] for block in blocks)]
+        np.testing.assert_array_equal(store.read_blocks(name, blocks), np.concatenate(expected))
+    np.testing.assert_array_equal(store.read(name), whole)
 
 
 # ------------------------------------------------------------------ damage
