@@ -70,7 +70,8 @@ def _in_memory(case: Case) -> Row:
         lambda: exhaust(theirs),
         limit=lambda rate: (
             f"{100 * rate * size / bandwidth / 1e9:.0f} % of a copy's bandwidth "
-            f"({bandwidth:.1f} GB/s) goes into batches; operator calls hold the rest"
+            f"({bandwidth:.1f} GB/s) goes into batches; what a batch costs whatever its size, and "
+            "graphs that are not in the processor's caches, hold the rest"
         ),
     )
 
@@ -85,7 +86,7 @@ def _streamed(case: Case) -> Row:
         lambda: exhaust(ours),
         lambda: exhaust(theirs),
         limit=lambda rate: (
-            "reading, in a thread of its own, and gathering take turns for the interpreter's lock"
+            "unpacking takes as long as gathering; they overlap if a store has more than a window"
         ),
     )
 

@@ -67,17 +67,23 @@ class ChunkLayout:
         )
 
     @property
+    def chunks(self) -> int:
+        """Number of chunks in a shard."""
+        return self.shard_rows // self.chunk_rows
+
+    @property
     def index_bytes(self) -> int:
         """Bytes of the index at the end of each shard."""
-        return _INDEX_ROW * (self.shard_rows // self.chunk_rows) + _CHECKSUM_BYTES
+        return _INDEX_ROW * self.chunks + _CHECKSUM_BYTES
 
     def decode_index(self, packed: np.ndarray) -> np.ndarray:
         """Return the offset and the size of each chunk in a shard, (chunks, 2).
 
         Raises:
-            ValueError: if the checksum is wrong.
+            ValueError: if the checksum or the length is wrong.
         """
-        return np.frombuffer(_checked(packed), "<u8").astype(np.int64).reshape(-1, 2)
+        index = np.frombuffer(_checked(packed), "<u8").astype(np.int64)
+        return index.reshape(self.chunks, 2)
 
     def decode(self, packed: np.ndarray, rows: slice, target: np.ndarray) -> None:
         """Write some rows of a chunk to where they belong.

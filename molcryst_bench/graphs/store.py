@@ -27,9 +27,13 @@ if TYPE_CHECKING:
     from molcryst_bench.graphs.split import Split
     from molcryst_bench.graphs.stream import StreamLoader
 
-_THREADS = 4  # that read and decode arrays
+_THREADS = 2  # that read and decode arrays
 _ADVICE = (
     "Delete it, then build it again with `molcryst data build` or get it again with `dvc pull`."
+)
+_SPLIT_ADVICE = (
+    "Get the splits again from git, draw them again with `molcryst data split`, or build the store "
+    "of the dataset that they were made for."
 )
 
 
@@ -235,11 +239,16 @@ class GraphStore:
         Raises:
             StoreError: listing all that is damaged, and what to do about it.
         """
-        from molcryst_bench.graphs.verify import find_damage
+        from molcryst_bench.graphs.verify import SPLITS, find_damage
 
-        if damage := find_damage(self, progress):
-            lines = "\n".join(f"  {each}" for each in damage)
+        damage = find_damage(self, progress)
+        splits = [each for each in damage if each.array.startswith(SPLITS)]
+        lines = "\n".join(f"  {each}" for each in damage)
+        if len(splits) < len(damage):
             raise StoreError(f"{self.path} is not what was built:\n{lines}\n{_ADVICE}")
+        if splits:
+            problem = f"{self.path} holds what was built, but splits beside it do not fit it"
+            raise StoreError(f"{problem}:\n{lines}\n{_SPLIT_ADVICE}")
 
     def population_digest(self) -> str:
         """Return the digest of the ids of the whole dataset of which this store may be a sample."""

@@ -26,6 +26,7 @@ from molcryst_bench.graphs.store import GraphStore
 
 _EDGES_AT_ONCE = 1 << 20
 _METADATA = "zarr.json"
+SPLITS = "../splits/"  # where splits are, seen from the store
 _INDICES = ("edges/sender", "edges/receiver")
 _OFFSETS = {
     "graphs/node_offset": ("nodes/atomic_number", "nodes/position"),
@@ -153,4 +154,4 @@ def _broken_splits(store: GraphStore, sound: set[str]) -> Iterator[Damage]:
         try:
             read_split(store.splits, name).checked(store)
         except MolcrystError as error:
-            yield Damage(f"../splits/{name}.parquet", str(error))
+            yield Damage(f"{SPLITS}{name}.parquet", str(error))

@@ -253,6 +253,19 @@ def test_splits_beside_the_store_are_checked(tiny_store: GraphStore) -> None:
     (folder / "broken.parquet").write_bytes(b"PAR1")
     message = report(tiny_store.path)
     assert reported_files(message) == ["../splits/broken.parquet", "../splits/other.parquet"]
+    assert "holds what was built, but splits beside it do not fit it" in message
+    assert "`molcryst data split`" in message
+    Path(tiny_store.path, "targets/homo/c/0").unlink()
+    assert "is not what was built" in report(tiny_store.path)
+
+
+def test_a_shard_of_zeros_is_damaged(tiny_store: GraphStore) -> None:
+    """Nothing at all has the checksum 0."""
+    shard = Path(tiny_store.path, "targets/homo/c/0")
+    for length in (1, 4, 20, shard.stat().st_size):
+        shard.write_bytes(bytes(length))
+        with pytest.raises(StoreError, match="targets/homo/c/0: is damaged"):
+            open_store(tiny_store.path).read("targets/homo")
 
 
 # ------------------------------------------------------------------ the command
