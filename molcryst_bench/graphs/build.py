@@ -86,7 +86,7 @@ def build_store(
     progress: Progress = lambda done, total: None,
     accept_quarantined: bool = False,
 ) -> str:
-    """Build a store, or find it built already, and return its digest.
+    """Build a store, or find it built already with all its shards, and return its digest.
 
     Parts that an earlier, killed build has finished are kept. The old store stays until the new
     one is whole. Of several processes that build the same, one builds and the others wait.
@@ -147,9 +147,12 @@ def _fingerprint(request: BuildRequest, raw: Mapping[str, str]) -> str:
 def _digest_if_built(path: Path, fingerprint: str) -> str | None:
     try:
         store = open_store(path)
+        if store.attributes.get("fingerprint") != fingerprint:
+            return None
+        store.check_shards()
     except StoreError:
         return None  # there is none, or one that only building again can help
-    return store.digest if store.attributes.get("fingerprint") == fingerprint else None
+    return store.digest
 
 
 def _prepare(workspace: Path, fingerprint: str) -> None:

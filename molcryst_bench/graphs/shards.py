@@ -73,8 +73,7 @@ class ShardReader:
         Raises:
             StoreError: naming the first shard that is missing or damaged.
         """
-        layout = self._layouts.get(array.path) or ChunkLayout.of(array)
-        self._layouts[array.path] = layout
+        layout = self._layout(array)
         rows = sum(block.stop - block.start for block in blocks)
         result = np.empty((rows, *array.shape[1:]), layout.dtype)
         done = 0
@@ -87,6 +86,24 @@ class ShardReader:
                 done += len(target)
                 self._read_shard(layout, shard, part, target)
         return result
+
+    def check(self, array: zarr.Array[Any]) -> None:
+        """Look whether the shards of an array are there and end as they should.
+
+        Raises:
+            StoreError: naming the first that is missing or cut short.
+        """
+        layout = self._layout(array)
+        for shard in layout.shards:
+            try:
+                layout.decode_index(self._fetch(shard.name, -layout.index_bytes))
+            except ValueError as error:
+                raise StoreError(f"{shard.name}: is damaged ({_in_words(error)})") from error
+
+    def _layout(self, array: zarr.Array[Any]) -> ChunkLayout:
+        if array.path not in self._layouts:
+            self._layouts[array.path] = ChunkLayout.of(array)
+        return self._layouts[array.path]
 
     def _read_shard(
         self, layout: ChunkLayout, shard: Shard, part: slice, target: np.ndarray

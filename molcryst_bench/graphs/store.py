@@ -250,6 +250,15 @@ class GraphStore:
             problem = f"{self.path} holds what was built, but splits beside it do not fit it"
             raise StoreError(f"{problem}:\n{lines}\n{_SPLIT_ADVICE}")
 
+    def check_shards(self) -> None:
+        """Look whether all shards are there and end as they should, without reading them.
+
+        Raises:
+            StoreError: naming the first array or shard that is missing or cut short.
+        """
+        for name in self.array_digests:
+            self._shards.check(self.array(name))
+
     def population_digest(self) -> str:
         """Return the digest of the ids of the whole dataset of which this store may be a sample."""
         digest: str = self.attributes["population"]["id_digest"]

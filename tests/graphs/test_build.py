@@ -192,6 +192,22 @@ def test_a_built_store_is_not_built_again(
     assert path.stat().st_ino == inode
 
 
+@pytest.mark.parametrize("name", ["targets/homo/c/0", "edges/sender/c/0", "graphs/id/c/0"])
+@pytest.mark.parametrize("left", [None, 0, 100])
+def test_a_store_with_a_missing_or_truncated_shard_is_built_again(
+    wheel: Source, raw: Path, build: Build, tiny_store: GraphStore, name: str, left: int | None
+) -> None:
+    shard = Path(tiny_store.path, name)
+    before = shard.read_bytes()
+    if left is None:
+        shard.unlink()
+    else:
+        shard.write_bytes(before[:left])
+    built = build(wheel, raw, Path(tiny_store.path))
+    assert built.digest == tiny_store.digest
+    assert shard.read_bytes() == before
+
+
 @pytest.mark.parametrize(
     "settings",
     [
