@@ -6,25 +6,12 @@ the interpreter's lock. Compiled code is kept on disk, so that only its first us
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import ParamSpec, TypeVar
-
 import numpy as np
-from numba import njit
 
-_P = ParamSpec("_P")
-_R = TypeVar("_R")
+from molcryst_bench.base.compiled import compiled
+
 _LINE = 64  # bytes that a processor fetches at once
 _NEAR = 256  # bytes to touch; what follows it foresees by itself
-
-
-def compiled(loop: Callable[_P, _R]) -> Callable[_P, _R]:
-    """Compile a function for the types of its first call, and keep the code if there is a place."""
-    try:
-        kept: Callable[_P, _R] = njit(cache=True, nogil=True)(loop)
-    except RuntimeError:  # neither the folder of the package nor that of the user can be written to
-        kept = njit(nogil=True)(loop)
-    return kept
 
 
 @compiled

@@ -20,6 +20,8 @@ from typing import Any, TypeVar, cast
 import numpy as np
 from numba import njit
 
+from molcryst_bench.base.compiled import compiled
+
 Array = np.ndarray[Any, np.dtype[Any]]
 _Function = TypeVar("_Function", bound=Callable[..., Any])
 ROWS = 25  # of scratch (rows, width) at most
@@ -30,7 +32,7 @@ _OPTIONS: Any = {"error_model": "numpy", "fastmath": {"reassoc", "contract"}, "_
 
 
 def _compiled(loop: _Function) -> _Function:
-    return cast(_Function, njit(cache=True, nogil=True, **_OPTIONS)(loop))
+    return cast(_Function, compiled(loop, **_OPTIONS))
 
 
 def _inlined(loop: _Function) -> _Function:
