@@ -131,9 +131,10 @@ class FlatGraphs:
         """
         rows = torch.as_tensor(rows, dtype=torch.int64)
         nodes, edges = self._ranges(rows)
+        z, pos, graph = self._atoms(nodes)
         content: dict[str, Any] = {
-            "z": torch.from_numpy(nodes.take(self.atomic_number, np.int64)),
-            "pos": torch.from_numpy(nodes.take(self.position, np.float32)),
+            "z": torch.from_numpy(z),
+            "pos": torch.from_numpy(pos),
             "edge_index": torch.from_numpy(self._edge_index(nodes, edges)),
             "targets": self._targets(rows, nodes),
         }
@@ -142,7 +143,7 @@ class FlatGraphs:
             content["edge_shift"] = torch.from_numpy(self._edge_shift(self.lattice.shift, edges))
         if self.feature_names:
             content["features"] = self.features.index_select(0, rows)
-        content["batch"] = torch.from_numpy(nodes.graph())
+        content["batch"] = torch.from_numpy(graph)
         content["ptr"] = torch.from_numpy(nodes.ptr)
         content["symmetric"] = self.symmetric
         return separable_batch(content, nodes.ptr, edges.ptr * self._directions)
@@ -170,21 +171,23 @@ class FlatGraphs:
     def _ranges(self, rows: Tensor) -> tuple[_Ranges, _Ranges]:
         """Return where the nodes and the edges of some graphs lie."""
         start, ptr = np.empty((2, len(rows)), np.int64), np.empty((2, len(rows) + 1), np.int64)
-        gather.find_ranges(self.offset, rows.numpy(), start, ptr)
         parts = (self.position.reshape(-1), self.atomic_number, self.sender, self.receiver)
-        gather.touch_graphs(start, ptr, *parts)
+        gather.locate(self.offset, rows.numpy(), *parts, start, ptr)
         nodes, edges = map(_Ranges, start, ptr)
         return nodes, edges
 
+    def _atoms(self, nodes: _Ranges) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Return atomic numbers, positions and graphs of all atoms of a batch."""
+        count = nodes.ptr[-1]
+        pos, (z, graph) = np.empty((count, 3), np.float32), np.empty((2, count), np.int64)
+        source = (self.position.reshape(-1), self.atomic_number)
+        gather.copy_atoms(*source, *nodes, pos.reshape(-1), z, graph)
+        return z, pos, graph
+
     def _edge_index(self, nodes: _Ranges, edges: _Ranges) -> np.ndarray:
         index = np.empty((2, edges.ptr[-1] * self._directions), np.int64)
-        first = nodes.ptr[:-1]
-        ends = ((self.sender, self.receiver), (self.receiver, self.sender))
-        for row, (one, other) in zip(index, ends, strict=True):
-            if self.symmetric:
-                gather.number_pairs(one, other, *edges, first, row)
-            else:
-                gather.number_nodes(one, *edges, first, row)
+        write = gather.number_pairs if self.symmetric else gather.number_ends
+        write(self.sender, self.receiver, *edges, nodes.ptr[:-1], index)
         return index
 
     def _edge_shift(self, shift: np.ndarray, edges: _Ranges) -> np.ndarray:
@@ -215,12 +218,6 @@ class _Ranges(NamedTuple):
         width = array.shape[1] if array.ndim == 2 else 1
         gather.copy_ranges(array.reshape(-1), width, *self, taken.reshape(-1))
         return taken
-
-    def graph(self) -> np.ndarray:
-        """Return to which graph of the batch each row belongs, (rows,)."""
-        numbers = np.empty(self.ptr[-1], np.int64)
-        gather.number_ranges(self.ptr, numbers)
-        return numbers
 
 
 def _read_offsets(store: GraphStore, block: slice) -> np.ndarray:

@@ -55,19 +55,38 @@ def touch_ranges(source: np.ndarray, width: int, start: np.ndarray, ptr: np.ndar
 
 
 @compiled
-def touch_graphs(
-    start: np.ndarray,
-    ptr: np.ndarray,
+def locate(
+    offset: np.ndarray,
+    rows: np.ndarray,
     position: np.ndarray,
     atomic_number: np.ndarray,
     sender: np.ndarray,
     receiver: np.ndarray,
+    start: np.ndarray,
+    ptr: np.ndarray,
 ) -> float:
-    """Do so for all that a graph consists of; ``start`` and ``ptr`` are those of `find_ranges`."""
+    """Find where the nodes and edges of graphs lie, and touch all that a graph consists of."""
+    find_ranges(offset, rows, start, ptr)
     found = touch_ranges(position, 3, start[0], ptr[0])
     found += touch_ranges(atomic_number, 1, start[0], ptr[0])
     found += touch_ranges(sender, 1, start[1], ptr[1])
     return found + touch_ranges(receiver, 1, start[1], ptr[1])
+
+
+@compiled
+def copy_atoms(
+    position: np.ndarray,
+    atomic_number: np.ndarray,
+    start: np.ndarray,
+    ptr: np.ndarray,
+    pos: np.ndarray,
+    z: np.ndarray,
+    batch: np.ndarray,
+) -> None:
+    """Write positions, atomic numbers and the graph that each atom belongs to."""
+    copy_ranges(position, 3, start, ptr, pos)
+    copy_ranges(atomic_number, 1, start, ptr, z)
+    number_ranges(ptr, batch)
 
 
 @compiled
@@ -104,33 +123,48 @@ def number_ranges(ptr: np.ndarray, target: np.ndarray) -> None:
 
 
 @compiled
-def number_nodes(
-    ends: np.ndarray, start: np.ndarray, ptr: np.ndarray, first: np.ndarray, target: np.ndarray
+def number_ends(
+    sender: np.ndarray,
+    receiver: np.ndarray,
+    start: np.ndarray,
+    ptr: np.ndarray,
+    first: np.ndarray,
+    index: np.ndarray,
 ) -> None:
-    """Write ends of edges, counted within their graph, as ``first[i]`` and following."""
+    """Write ends of edges (2, edges), counted within a graph, as ``first[i]`` and following."""
     for graph in range(len(start)):
-        into = target[ptr[graph] : ptr[graph + 1]]
-        part = ends[start[graph] :][: len(into)]
-        for i in range(len(into)):
-            into[i] = first[graph] + np.int64(part[i])
+        number_nodes(sender, start[graph], first[graph], index[0, ptr[graph] : ptr[graph + 1]])
+        number_nodes(receiver, start[graph], first[graph], index[1, ptr[graph] : ptr[graph + 1]])
+
+
+@compiled
+def number_nodes(ends: np.ndarray, start: int, first: int, into: np.ndarray) -> None:
+    """Write ends of the edges of one graph."""
+    part = ends[start:][: len(into)]
+    for i in range(len(into)):
+        into[i] = first + np.int64(part[i])
 
 
 @compiled
 def number_pairs(
-    one: np.ndarray,
-    other: np.ndarray,
+    sender: np.ndarray,
+    receiver: np.ndarray,
     start: np.ndarray,
     ptr: np.ndarray,
     first: np.ndarray,
-    target: np.ndarray,
+    index: np.ndarray,
 ) -> None:
     """Write the two ends of pairs in turn, so that beside each edge stands its reverse."""
     for graph in range(len(start)):
-        into = target[2 * ptr[graph] : 2 * ptr[graph + 1]]
-        left, right = one[start[graph] :], other[start[graph] :]
-        for pair in range(len(into) // 2):
-            into[2 * pair] = first[graph] + np.int64(left[pair])
-            into[2 * pair + 1] = first[graph] + np.int64(right[pair])
+        into = index[:, 2 * ptr[graph] : 2 * ptr[graph + 1]]
+        left, right = sender[start[graph] :], receiver[start[graph] :]
+        for pair in range(into.shape[1] // 2):
+            one = first[graph] + np.int64(left[pair])
+            other = first[graph] + np.int64(right[pair])
+            into[0, 2 * pair] = one
+            into[0, 2 * pair + 1] = other
+            into[1, 2 * pair] = other
+            into[1, 2 * pair + 1] = one
 
 
 @compiled

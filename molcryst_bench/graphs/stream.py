@@ -74,7 +74,8 @@ class StreamLoader(Loader):
         first, *others = self.limit.cut(rows, atoms, edges)
         of_both = join_graphs([left, graphs.take(first[len(left) :] - len(left))])
         batches = [(of_both, torch.arange(len(of_both)))]
-        return batches + [(graphs, each - len(left)) for each in others]
+        rest = torch.split(order[len(first) - len(left) :], [len(each) for each in others])
+        return batches + [(graphs, each) for each in rest]
 
     def _windows(self, generator: torch.Generator) -> Iterator[tuple[FlatGraphs, Tensor]]:
         """Read a few blocks at a time, one window ahead, and yield them with the rows to take."""

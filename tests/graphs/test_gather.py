@@ -64,18 +64,31 @@ def test_rows_are_numbered_by_their_range() -> None:
     assert (numbers == np.repeat(np.arange(4), np.diff(PTR))).all()
 
 
+def test_atoms_come_with_the_number_of_their_graph() -> None:
+    generator = np.random.default_rng(0)
+    position = generator.normal(size=(20, 3)).astype(np.float32)
+    atomic_number = generator.integers(1, 100, 20).astype(np.uint8)
+    pos, z, graph = np.empty((6, 3), np.float32), *np.empty((2, 6), np.int64)
+    arrays = (position.reshape(-1), atomic_number, START, PTR, pos.reshape(-1), z, graph)
+    gather.copy_atoms(*arrays)
+    assert (pos == position[ROWS]).all()
+    assert (z == atomic_number[ROWS]).all()
+    assert (graph == np.repeat(np.arange(4), np.diff(PTR))).all()
+
+
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.uint32])
 def test_ends_get_the_numbers_that_their_nodes_have_in_the_batch(dtype: type) -> None:
     largest = np.iinfo(dtype).max
     one, other = (np.random.default_rng(n).integers(0, largest, 20, dtype) for n in (0, 1))
     first = np.array([0, 300, 70_000, 5_000_000_000])
     of_row = np.repeat(first, np.diff(PTR))
-    index = np.empty(6, np.int64)
-    gather.number_nodes(one, START, PTR, first, index)
-    assert (index == one[ROWS] + of_row).all()
-    pairs = np.empty(12, np.int64)
+    expected = np.stack([one[ROWS] + of_row, other[ROWS] + of_row])  # (2, edges)
+    index = np.empty((2, 6), np.int64)
+    gather.number_ends(one, other, START, PTR, first, index)
+    assert (index == expected).all()
+    pairs = np.empty((2, 12), np.int64)
     gather.number_pairs(one, other, START, PTR, first, pairs)
-    assert (pairs == np.stack([one[ROWS] + of_row, other[ROWS] + of_row], axis=1).ravel()).all()
+    assert (pairs == np.stack([expected, expected[::-1]], axis=2).reshape(2, 12)).all()
 
 
 @pytest.mark.parametrize("limits", [{"atoms": 30}, {"edges": 90, "graphs": 4}, {"atoms": 20}])
