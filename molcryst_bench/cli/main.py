@@ -53,6 +53,7 @@ class LazyGroup(click.Group):
         "data": ("molcryst_bench.cli.data:data", "Fetch, build, check and show datasets."),
         "models": ("molcryst_bench.cli.models:models", "List models, or show one in full."),
         "train": ("molcryst_bench.cli.train:train", "Train one model on one task."),
+        "tune": ("molcryst_bench.cli.tune:tune", "Search for good hyperparameters."),
         "bench": ("molcryst_bench.cli.bench:bench", "Run the benchmark, or see how far it is."),
         "repro": ("molcryst_bench.cli.repro:repro", "Run the whole pipeline, as far as needed."),
         "predict": ("molcryst_bench.cli.predict:predict", "Predict with a trained model."),

@@ -60,7 +60,7 @@ def train(
 
     if seed is not None and seeds is not None:
         raise click.UsageError("--seed is for one seed, --seeds for several: choose one of them")
-    params, settings = _params(task, model, profile), _parse(changes)
+    params, settings = params_of(task, model, profile), parse_changes(changes)
     chosen = [seed or 0] if seeds is None else range(seeds)
     plans = [plan_cells(single_cell(params, task, model, each, settings))[0] for each in chosen]
     if follows(plans[0]):
@@ -77,7 +77,7 @@ def train(
         click.echo(f"{task}, {model}: test error (MAE) {_spread(results)}; ensemble in {folder}")
 
 
-def _params(task: str, model: str, profile: str | None) -> Params:
+def params_of(task: str, model: str, profile: str | None) -> Params:
     """Return the settings of the model's paper, or of a profile."""
     from molcryst_bench.bench.params import as_published, load_params, load_profile
 
@@ -159,7 +159,7 @@ def _spread(results: list[CellResult]) -> str:
     return f"{', '.join(words)}, mean and standard deviation over {len(results)} seeds"
 
 
-def _parse(changes: tuple[str, ...]) -> dict[str, Any]:
+def parse_changes(changes: tuple[str, ...]) -> dict[str, Any]:
     """Read ``key=value`` pairs, values as YAML."""
     pairs = [change.partition("=") for change in changes]
     if wrong := [key for key, sign, _ in pairs if not sign]:

@@ -1,0 +1,126 @@
+"""Worker processes of which one may die, or be ended, without harm to the others."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Callable, Iterator
+from concurrent.futures import (
+    BrokenExecutor,
+    Executor,
+    Future,
+    ProcessPoolExecutor,
+    ThreadPoolExecutor,
+    wait,
+)
+from contextlib import contextmanager, suppress
+from functools import partial
+from queue import SimpleQueue
+from typing import Any
+
+from molcryst_bench.base.errors import RunError
+from molcryst_bench.base.executors import process_pool
+
+
+class IsolatedExecutor(Executor):
+    """Runs each piece of work in one of several processes, and replaces those that die.
+
+    A pool of processes breaks as a whole when one of them dies, with all work that others have
+    in hand. Here each process is a pool of its own.
+    """
+
+    def __init__(self, workers: int, threads: int, seconds: float | None = None) -> None:
+        """Start no process yet.
+
+        Args:
+            workers: processes at the same time.
+            threads: of each process.
+            seconds: after which work is ended by force; none for no limit.
+        """
+        self.seconds = seconds
+        self._workers = [_Worker(threads) for _ in range(workers)]
+        self._free: SimpleQueue[_Worker] = SimpleQueue()
+        for worker in self._workers:
+            self._free.put(worker)
+        self._waiting = ThreadPoolExecutor(workers, thread_name_prefix="isolated")
+
+    def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
+        """Run ``fn`` in the next process that is free.
+
+        The future raises ``BrokenExecutor`` if the process dies, ``RunError`` after the time limit.
+        """
+        return self._waiting.submit(self._run, partial(fn, *args, **kwargs))
+
+    def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
+        """Take no more work, and end the processes when they have done theirs."""
+        self._waiting.shutdown(wait=wait, cancel_futures=cancel_futures)
+        for worker in self._workers:
+            worker.end()
+
+    def kill(self) -> None:
+        """Take no more work, and end the processes at once, with what they have in hand."""
+        self._waiting.shutdown(wait=False, cancel_futures=True)
+        for worker in self._workers:
+            worker.kill()
+
+    def _run(self, work: Callable[[], Any]) -> Any:
+        worker = self._free.get()
+        try:
+            return worker.run(work, self.seconds)
+        finally:
+            self._free.put(worker)
+
+
+@contextmanager
+def isolated_executor(
+    workers: int, threads: int, seconds: float | None = None
+) -> Iterator[Executor]:
+    """Yield an ``IsolatedExecutor``; if the block fails or is interrupted it stops at once."""
+    executor = IsolatedExecutor(workers, threads, seconds)
+    try:
+        yield executor
+    except BaseException:
+        executor.kill()
+        raise
+    finally:
+        executor.shutdown(wait=True, cancel_futures=True)
+
+
+class _Worker:
+    """One process, started when there is work, and again after it has died."""
+
+    def __init__(self, threads: int) -> None:
+        self.threads = threads
+        self.pool: ProcessPoolExecutor | None = None
+        self.pid = 0
+
+    def run(self, work: Callable[[], Any], seconds: float | None) -> Any:
+        """Return what work comes to; the time limit does not hold for the start of the process."""
+        try:
+            future = self._started().submit(work)
+            if wait([future], seconds).not_done:
+                self.kill()
+                raise RunError(f"it ran longer than its limit of {seconds:g} s")
+            return future.result()
+        except BrokenExecutor:
+            self.end()
+            raise
+
+    def kill(self) -> None:
+        """End the process by force."""
+        if self.pool is not None:
+            with suppress(ProcessLookupError):
+                os.kill(self.pid, signal.SIGKILL)
+        self.end()
+
+    def end(self) -> None:
+        """Let go of the process."""
+        if self.pool is not None:
+            self.pool.shutdown(wait=False, cancel_futures=True)
+            self.pool = None
+
+    def _started(self) -> ProcessPoolExecutor:
+        if self.pool is None:
+            self.pool = process_pool(1, self.threads)
+            self.pid = self.pool.submit(os.getpid).result()
+        return self.pool

@@ -1,0 +1,183 @@
+"""``molcryst tune``: search for the hyperparameters of one model on one task."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from molcryst_bench.base.errors import RunError
+from molcryst_bench.cli.main import INTERRUPTED
+from molcryst_bench.cli.train import params_of, parse_changes
+
+if TYPE_CHECKING:
+    from molcryst_bench.bench.cell import CellPlan
+    from molcryst_bench.tuning.journal import Journal
+    from molcryst_bench.tuning.plan import TuningSettings
+    from molcryst_bench.tuning.space import Space
+    from molcryst_bench.tuning.trial import Subject
+
+
+def _one_of(*names: str) -> click.Choice[str]:
+    return click.Choice(names, case_sensitive=False)
+
+
+@click.command()
+@click.argument("task")
+@click.argument("model")
+@click.option(
+    "--space",
+    "space_name",
+    metavar="FILE",
+    default="paper",
+    show_default=True,
+    help="A .yaml file, or the name of one in conf/spaces.",
+)
+@click.option("--trials", type=click.IntRange(min=1), default=50, show_default=True)
+@click.option(
+    "--method",
+    type=_one_of("cbo", "random"),
+    default="cbo",
+    show_default=True,
+    help="Bayesian optimisation, or drawing at random to compare with.",
+)
+@click.option(
+    "--seed",
+    type=click.IntRange(min=0),
+    default=0,
+    show_default=True,
+    help="Of proposals and weights.",
+)
+@click.option("--surrogate", type=_one_of("ET", "RF", "GP"), default="ET", show_default=True)
+@click.option("--acquisition", type=_one_of("UCB", "EI", "PI"), default="UCB", show_default=True)
+@click.option(
+    "--multi-point",
+    type=_one_of("cl_min", "cl_mean", "cl_max", "qUCB"),
+    default="cl_max",
+    show_default=True,
+    help="How several are proposed at once.",
+)
+@click.option("--workers", type=click.IntRange(min=1), help="Trials at once, not as params.yaml.")
+@click.option("--epochs", type=click.IntRange(min=1), help="No trial trains for more.")
+@click.option(
+    "--halving",
+    metavar="N",
+    type=click.IntRange(min=1),
+    default=3,
+    show_default=True,
+    help="After N, N², ... epochs only the best 1/N go on; 1 lets all go on.",
+)
+@click.option("--time-limit", type=click.FloatRange(min=0, min_open=True), metavar="SECONDS")
+@click.option("--profile", metavar="NAME", help="Start from conf/NAME.yaml, as for train.")
+@click.option("--set", "changes", multiple=True, metavar="KEY=VALUE", help="Change the start.")
+@click.option("--resume", is_flag=True, help="Go on where the same search ended.")
+@click.option(
+    "--output", type=click.Path(path_type=Path), default=Path("runs/tune"), show_default=True
+)
+def tune(
+    task: str,
+    model: str,
+    space_name: str,
+    workers: int | None,
+    time_limit: float | None,
+    profile: str | None,
+    changes: tuple[str, ...],
+    resume: bool,
+    output: Path,
+    **options: Any,
+) -> None:
+    """Search for the MODEL's best settings on TASK: molcryst tune qm9/homo schnet --trials 100.
+
+    The first trial has the settings of the model's paper; others change what the space names. What
+    counts is the error on the validation subset; the test subset is not looked at. All trials are
+    in search.parquet, which is whole at any time.
+    """
+    from molcryst_bench.bench.cell import plan_cells
+    from molcryst_bench.bench.params import single_cell
+    from molcryst_bench.tuning.plan import TuningSettings
+
+    settings = TuningSettings.parse(options, "molcryst tune")
+    params = params_of(task, model, profile)
+    chosen = single_cell(params, task, model, settings.seed, parse_changes(changes))
+    plan = plan_cells(chosen)[0]
+    folder = output / plan.cell.task / model / f"{settings.method}-{settings.seed}"
+    count = workers or params.executor.worker_count()
+    try:
+        journal = _run(plan, space_name, settings, folder, count, time_limit, resume)
+    except KeyboardInterrupt:
+        click.echo("Interrupted. The same command with --resume goes on.", err=True)
+        raise SystemExit(INTERRUPTED) from None
+    _summarise(journal, task, model, profile, changes)
+
+
+def _run(
+    plan: CellPlan,
+    space_name: str,
+    settings: TuningSettings,
+    folder: Path,
+    workers: int,
+    time_limit: float | None,
+    resume: bool,
+) -> Journal:
+    """Run a search, or the rest of it."""
+    from molcryst_bench.base.isolated import isolated_executor
+    from molcryst_bench.base.locks import exclusive
+    from molcryst_bench.cli.console import console, shown
+    from molcryst_bench.cli.tuning import SearchProgress
+    from molcryst_bench.tuning.journal import Journal
+    from molcryst_bench.tuning.plan import identity_of, plan_search
+
+    subject = _subject(plan, settings)
+    space = _space(space_name, subject.model, settings)
+    identity = identity_of(subject, space, settings)
+    identity |= {"store": plan.store_digest, "split": plan.split_digest}
+    searched = ", ".join(parameter.name for parameter in space.parameters)
+    click.echo(f"{settings.trials} trials, {workers} at a time, of {searched}; in {shown(folder)}.")
+    with exclusive(folder / ".lock", on_wait=lambda: click.echo("Waiting for another search.")):
+        journal = (Journal.reopen if resume else Journal.create)(folder, identity)
+        search = plan_search(subject, space, settings, folder)
+        with (
+            SearchProgress(journal, settings.trials, console) as progress,
+            isolated_executor(workers, plan.threads, time_limit) as executor,
+        ):
+            search.go_on(journal, executor, workers, progress)
+    return journal
+
+
+def _subject(plan: CellPlan, settings: TuningSettings) -> Subject:
+    from molcryst_bench.tuning.trial import Subject
+
+    return Subject(
+        task=plan.task,
+        store=plan.store,
+        model=plan.cell.model,
+        hyperparameters=plan.hyperparameters,
+        training=plan.training,
+        seed=settings.seed,
+        threads=plan.threads,
+        epochs=settings.epochs,
+    )
+
+
+def _space(name: str, model: str, settings: TuningSettings) -> Space:
+    from molcryst_bench.tuning.space_file import load_space, space_path
+
+    space = load_space(space_path(name), model)
+    return space if settings.epochs is None else space.within(settings.epochs)
+
+
+def _summarise(
+    journal: Journal, task: str, model: str, profile: str | None, changes: tuple[str, ...]
+) -> None:
+    """Say which trial is the best, and how to train the model like it."""
+    from molcryst_bench.cli.tuning import changes_in_words, in_words
+
+    best, first = journal.best, journal.trials[0]
+    if best is None:
+        raise RunError(f"all {len(journal.trials)} trials failed; the first: {first.reason}")
+    click.echo(f"The best of {len(journal.trials)} is trial {best.trial + 1}: {in_words(best)}")
+    click.echo(f"The first, with the settings to start from: {in_words(first)}")
+    given = [f"--set {change}" for change in changes] + [f"--profile {profile}"] * bool(profile)
+    found = [] if best is first else [f"--set {changes_in_words(best.settings, ' --set ')}"]
+    click.echo(" ".join(["molcryst train", task, model, *given, *found]))

@@ -1,0 +1,72 @@
+"""The progress of one search: a bar in a terminal, and a line for each trial."""
+
+from __future__ import annotations
+
+from types import TracebackType
+from typing import Any, Self
+
+from rich.console import Console
+
+from molcryst_bench.cli.console import progress_bar
+from molcryst_bench.report.formatting import duration
+from molcryst_bench.tuning.journal import FAILED, Journal, Trial
+
+
+class SearchProgress:
+    """Shows what each trial has come to, and the best so far."""
+
+    def __init__(self, journal: Journal, budget: int, console: Console) -> None:
+        self.console = console
+        self.budget = budget
+        self.bar = progress_bar()
+        finished = sum(trial.finished for trial in journal.trials)
+        self.task = self.bar.add_task("trials", total=budget, completed=finished)
+
+    def __enter__(self) -> Self:
+        self.bar.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.bar.stop()
+
+    def ended(self, trial: Trial, journal: Journal) -> None:
+        """Print a line about a trial."""
+        self.bar.advance(self.task)
+        line = f"trial {trial.trial + 1} of {self.budget}: {in_words(trial)}"
+        best = journal.best
+        if best is trial:
+            line += " (the best)"
+        elif best is not None:
+            line += f" (best: {best.error:.4g}, trial {best.trial + 1})"
+        settings = changes_in_words(trial.settings, " ")
+        self.console.print(f"{line}; {settings}", highlight=False, markup=False, soft_wrap=True)
+
+
+def in_words(trial: Trial) -> str:
+    """Say what a trial has come to."""
+    seconds = trial.seconds or 0.0
+    time = duration(seconds) if seconds >= 60 else f"{seconds:.0f} s"
+    if trial.status == FAILED:
+        return f"failed after {time}: {trial.reason}"
+    plural = "s" * (trial.epochs != 1)
+    error = f"validation error {trial.error:.4g} {trial.error_unit}"
+    return f"{error}, {trial.status} after {trial.epochs} epoch{plural}, {time}"
+
+
+def changes_in_words(settings: dict[str, Any], joint: str) -> str:
+    """Write settings as one gives them on the command line."""
+    return joint.join(f"{name}={_yaml(value)}" for name, value in settings.items())
+
+
+def _yaml(value: Any) -> str:
+    if isinstance(value, float):
+        text = f"{value:.6g}"
+        return text.replace("e", ".0e") if "e" in text and "." not in text else text
+    return (
+        "null" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
+    )
