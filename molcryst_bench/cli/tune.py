@@ -108,7 +108,8 @@ def tune(
     except KeyboardInterrupt:
         click.echo("Interrupted. The same command with --resume goes on.", err=True)
         raise SystemExit(INTERRUPTED) from None
-    _summarise(journal, task, model, profile, changes)
+    _summarise(journal)
+    click.echo(_train_command(journal, plan, settings, profile, changes))
 
 
 def _run(
@@ -167,17 +168,32 @@ def _space(name: str, model: str, settings: TuningSettings) -> Space:
     return space if settings.epochs is None else space.within(settings.epochs)
 
 
-def _summarise(
-    journal: Journal, task: str, model: str, profile: str | None, changes: tuple[str, ...]
-) -> None:
-    """Say which trial is the best, and how to train the model like it."""
-    from molcryst_bench.cli.tuning import changes_in_words, in_words
+def _summarise(journal: Journal) -> None:
+    """Say which trial is the best."""
+    from molcryst_bench.cli.tuning import in_words
 
     best, first = journal.best, journal.trials[0]
     if best is None:
         raise RunError(f"all {len(journal.trials)} trials failed; the first: {first.reason}")
     click.echo(f"The best of {len(journal.trials)} is trial {best.trial + 1}: {in_words(best)}")
     click.echo(f"The first, with the settings to start from: {in_words(first)}")
-    given = [f"--set {change}" for change in changes] + [f"--profile {profile}"] * bool(profile)
-    found = [] if best is first else [f"--set {changes_in_words(best.settings, ' --set ')}"]
-    click.echo(" ".join(["molcryst train", task, model, *given, *found]))
+
+
+def _train_command(
+    journal: Journal,
+    plan: CellPlan,
+    settings: TuningSettings,
+    profile: str | None,
+    changes: tuple[str, ...],
+) -> str:
+    """Return the command that trains the model as the best trial did."""
+    from molcryst_bench.cli.tuning import changes_of
+
+    start = parse_changes(changes)
+    if settings.epochs is not None:
+        start["epochs"] = min(settings.epochs, plan.training.epochs)
+    found = {} if journal.best is None else journal.best.settings
+    words = ["molcryst", "train", plan.cell.task, plan.cell.model]
+    words += ["--profile", profile] if profile else []
+    words += ["--seed", str(settings.seed)] if settings.seed else []
+    return " ".join([*words, *(f"--set {change}" for change in changes_of({**start, **found}))])

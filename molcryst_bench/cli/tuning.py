@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Mapping
 from types import TracebackType
 from typing import Any, Self
 
@@ -10,6 +12,8 @@ from rich.console import Console
 from molcryst_bench.cli.console import progress_bar
 from molcryst_bench.report.formatting import duration
 from molcryst_bench.tuning.journal import FAILED, Journal, Trial
+
+_QUOTES = '"'
 
 
 class SearchProgress:
@@ -43,8 +47,10 @@ class SearchProgress:
             line += " (the best)"
         elif best is not None:
             line += f" (best: {best.error:.4g}, trial {best.trial + 1})"
-        settings = changes_in_words(trial.settings, " ")
-        self.console.print(f"{line}; {settings}", highlight=False, markup=False, soft_wrap=True)
+        settings = changes_of({name: _rounded(v) for name, v in trial.settings.items()})
+        self.console.print(
+            f"{line}; {' '.join(settings)}", highlight=False, markup=False, soft_wrap=True
+        )
 
 
 def in_words(trial: Trial) -> str:
@@ -58,15 +64,10 @@ def in_words(trial: Trial) -> str:
     return f"{error}, {trial.status} after {trial.epochs} epoch{plural}, {time}"
 
 
-def changes_in_words(settings: dict[str, Any], joint: str) -> str:
-    """Write settings as one gives them on the command line."""
-    return joint.join(f"{name}={_yaml(value)}" for name, value in settings.items())
+def changes_of(settings: Mapping[str, Any]) -> list[str]:
+    """Write settings as one gives them on the command line, with all their digits."""
+    return [f"{name}={json.dumps(v).strip(_QUOTES)}" for name, v in settings.items()]
 
 
-def _yaml(value: Any) -> str:
-    if isinstance(value, float):
-        text = f"{value:.6g}"
-        return text.replace("e", ".0e") if "e" in text and "." not in text else text
-    return (
-        "null" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
-    )
+def _rounded(value: Any) -> Any:
+    return float(f"{value:.4g}") if isinstance(value, float) else value

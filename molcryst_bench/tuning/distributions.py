@@ -29,7 +29,7 @@ class Range:
     def examples(self) -> list[float]:
         """Return values that a setting must accept for the range to be one of its."""
         if self.whole:
-            return [self.low, self.high]
+            return [int(self.low), int(self.high)]
         return [self.low, self.high, self.low + GOLDEN * (self.high - self.low)]
 
     def narrowed(self, high: float) -> Range:

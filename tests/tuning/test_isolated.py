@@ -1,0 +1,41 @@
+"""Processes of which one may die or hang without harm to the others."""
+
+from __future__ import annotations
+
+import os
+import time
+from concurrent.futures import BrokenExecutor
+
+import pytest
+
+from molcryst_bench.base.errors import RunError
+from molcryst_bench.base.isolated import isolated_executor
+
+
+@pytest.mark.slow
+def test_who_dies_or_hangs_takes_no_other_along() -> None:
+    with isolated_executor(workers=2, threads=1, seconds=4) as executor:
+        dies = executor.submit(os._exit, 3)
+        hangs = executor.submit(time.sleep, 60)
+        raises = executor.submit(int, "no number")
+        fine = [executor.submit(os.getpid) for _ in range(4)]
+        with pytest.raises(BrokenExecutor):
+            dies.result()
+        with pytest.raises(RunError, match="longer than its limit of 4 s"):
+            hangs.result()
+        with pytest.raises(ValueError, match="no number"):
+            raises.result()
+        assert os.getpid() not in {each.result() for each in fine}
+        assert executor.submit(os.environ.get, "OMP_NUM_THREADS").result() == "1"
+
+
+@pytest.mark.slow
+def test_an_interrupted_block_ends_what_is_under_way() -> None:
+    start = time.monotonic()
+    with pytest.raises(KeyboardInterrupt), isolated_executor(2, threads=1) as executor:
+        executor.submit(os.getpid).result()
+        under_way = [executor.submit(time.sleep, 600) for _ in range(4)]
+        time.sleep(1)
+        raise KeyboardInterrupt
+    assert time.monotonic() - start < 60
+    assert all(each.done() for each in under_way)
