@@ -66,7 +66,8 @@ class _Block(NamedTuple):
 
     radial: Tensor  # (edges, radials)
     envelope: Tensor  # (edges, 1)
-    ways: tuple[tuple[Tensor, Tensor], ...]  # (edges,) senders and receivers in each direction
+    sender: Tensor  # (edges,)
+    receiver: Tensor  # (edges,)
 
 
 class _BlockedSum(torch.autograd.Function):
@@ -84,12 +85,14 @@ class _BlockedSum(torch.autograd.Function):
         envelope: Tensor,
         neighbors: Neighbors,
     ) -> Tensor:
-        sums, kept = torch.zeros_like(x), []
+        from molcryst_bench.models.components import filter_loops  # takes time to import
+
+        sums, kept = torch.zeros(x.shape, dtype=x.dtype), []
         for block in _blocks(radial, envelope, neighbors, x.shape[1]):
             hidden = _shifted_softplus(multiply(block.radial, w1, b1))  # (edges, width)
             weight = multiply(hidden, w2, b2).mul_(block.envelope)
-            for sender, receiver in block.ways:
-                sums.index_add_(0, receiver, x.index_select(0, sender).mul_(weight))
+            arrays = _arrays(x, weight, block.sender, block.receiver, sums)
+            filter_loops.convolve(neighbors.paired, *arrays)
             kept += [hidden, weight]
         ctx.save_for_backward(x, w1, b1, w2, b2, radial, envelope, *kept)
         ctx.neighbors = neighbors
@@ -98,17 +101,20 @@ class _BlockedSum(torch.autograd.Function):
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
+        from molcryst_bench.models.components import filter_loops
+
         x, w1, b1, w2, b2, radial, envelope, *kept = ctx.saved_tensors
-        for_x, *for_weights = (torch.zeros_like(each) for each in (x, w1, b1, w2, b2))
+        for_x, *for_weights = (
+            torch.zeros(each.shape, dtype=each.dtype) for each in (x, w1, b1, w2, b2)
+        )
         for_w1, for_b1, for_w2, for_b2 = for_weights
         for block, hidden, weight in zip(
             _blocks(radial, envelope, ctx.neighbors, x.shape[1]), kept[::2], kept[1::2], strict=True
         ):
-            for_weight = torch.zeros_like(weight)  # (edges, width)
-            for sender, receiver in block.ways:
-                arriving = gradient.index_select(0, receiver)
-                for_weight.addcmul_(arriving, x.index_select(0, sender))
-                for_x.index_add_(0, sender, arriving.mul_(weight))
+            for_weight = torch.empty_like(weight)  # (edges, width)
+            ends = (block.sender, block.receiver)
+            arrays = _arrays(x, weight, *ends, gradient, for_x, for_weight)
+            filter_loops.convolve_gradient(ctx.neighbors.paired, *arrays)
             for_weight.mul_(block.envelope)
             for_hidden = multiply(for_weight, w2.T).mul_(_slope(hidden))
             for_w2 += multiply(hidden.T, for_weight.T).T
@@ -121,10 +127,11 @@ class _BlockedSum(torch.autograd.Function):
 def _blocks(radial: Tensor, envelope: Tensor, neighbors: Neighbors, width: int) -> Iterator[_Block]:
     size = max(_BLOCK * torch.get_num_threads() // width, 1)
     everything = (radial, envelope[:, None], neighbors.sender, neighbors.receiver)
-    parts = zip(*(torch.split(each, size) for each in everything), strict=True)
-    for part, cut, sender, receiver in parts:
-        back = ((receiver, sender),) if neighbors.paired else ()
-        yield _Block(part, cut, ((sender, receiver), *back))
+    return map(_Block, *(torch.split(each, size) for each in everything))
+
+
+def _arrays(*tensors: Tensor) -> list[Any]:
+    return [each.detach().contiguous().numpy() for each in tensors]
 
 
 def _shifted_softplus(x: Tensor) -> Tensor:
