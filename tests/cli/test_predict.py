@@ -226,7 +226,8 @@ def test_several_seeds_are_trained_and_summarised(project: Path, tiny_store: Gra
     assert len(mb.load_predictor(folder).members) == 3
     before = [(folder / str(seed) / "cell.json").stat().st_mtime_ns for seed in range(3)]
     again = CliRunner().invoke(molcryst, [*words, "--resume"])
-    assert again.output == result.output
+    trained = [line for line in result.output.splitlines() if ": epoch " not in line]
+    assert again.output.splitlines() == trained
     assert [(folder / str(s) / "cell.json").stat().st_mtime_ns for s in range(3)] == before
 
 
