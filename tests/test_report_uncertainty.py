@@ -13,7 +13,8 @@ from report_data import MODELS, FakeModel, make_project, read_rows, write_result
 
 from molcryst_bench.base.files import checksum_of
 from molcryst_bench.bench.predictions import write_predictions
-from molcryst_bench.report.aggregate import Tested, rank_models
+from molcryst_bench.report.aggregate import Tested as OnTest
+from molcryst_bench.report.aggregate import rank_models
 from molcryst_bench.report.build import write_report
 from molcryst_bench.report.results import Cell, Predictions, read_force_terms
 from molcryst_bench.report.tables import TaskTable, build_tables
@@ -186,7 +187,7 @@ def test_errors_of_forces_are_resampled_like_those_of_the_result(
     by_id = np.argsort(ids[order])
     np.testing.assert_allclose(terms, force_error_terms(prediction, target, atoms)[:, by_id])
     predictions = Predictions(ids, energy[by_id], energy[by_id] + 0.1)
-    (entry,) = rank_models([Tested(cell, predictions, terms)], ENERGY, FORCE)
+    (entry,) = rank_models([OnTest(cell, predictions, terms)], ENERGY, FORCE)
     expected = found.intervals(task)
     assert set(expected) == set(entry.intervals)
     for name, bounds in entry.intervals.items():
@@ -210,5 +211,5 @@ def test_equal_models_share_a_rank_whatever_stands_between_them(
             cell = Cell.parse(row | {"model": name}, "")
             table = predictions_of(leaderboard, row)
             pair = table["target"].to_numpy(), table["prediction"].to_numpy()
-            tested.append(Tested(cell, Predictions(table["id"].to_numpy(), *pair)))
+            tested.append(OnTest(cell, Predictions(table["id"].to_numpy(), *pair)))
     assert [entry.rank for entry in rank_models(tested, ENERGY)] == [1] * 5
