@@ -16,6 +16,7 @@ from concurrent.futures import (
 from contextlib import contextmanager, suppress
 from functools import partial
 from queue import SimpleQueue
+from threading import RLock
 from typing import Any
 
 from molcryst_bench.base.errors import RunError
@@ -61,7 +62,7 @@ class IsolatedExecutor(Executor):
         """Take no more work, and end the processes at once, with what they have in hand."""
         self._waiting.shutdown(wait=False, cancel_futures=True)
         for worker in self._workers:
-            worker.kill()
+            worker.close()
 
     def _run(self, work: Callable[[], Any]) -> Any:
         worker = self._free.get()
@@ -92,14 +93,14 @@ class _Worker:
     def __init__(self, threads: int) -> None:
         self.threads = threads
         self.pool: ProcessPoolExecutor | None = None
-        self.pid = 0
+        self.pid: int | None = None  # known as soon as the lock is free
+        self.lock = RLock()
+        self.closed = False
 
     def run(self, work: Callable[[], Any], seconds: float | None) -> Any:
         """Return what work comes to; the time limit does not hold for what it imports."""
         try:
-            pool = self._started()
-            pool.submit(_take, work).result()
-            future = pool.submit(_do)
+            future = self._handed(work).submit(_do)
             if wait([future], seconds).not_done:
                 self.kill()
                 raise RunError(f"it ran longer than its limit of {seconds:g} s")
@@ -108,24 +109,46 @@ class _Worker:
             self.end()
             raise
 
+    def _handed(self, work: Callable[[], Any]) -> ProcessPoolExecutor:
+        """Return the process with work in hand; another one if it has died while idle."""
+        pool = self._started()
+        try:
+            pool.submit(_take, work).result()
+        except BrokenExecutor:
+            self.end()
+            pool = self._started()
+            pool.submit(_take, work).result()
+        return pool
+
     def kill(self) -> None:
-        """End the process by force."""
-        if self.pool is not None:
-            with suppress(ProcessLookupError):
-                os.kill(self.pid, signal.SIGKILL)
-        self.end()
+        """End the process by force; more work starts another."""
+        with self.lock:
+            if self.pid is not None:
+                with suppress(ProcessLookupError):
+                    os.kill(self.pid, signal.SIGKILL)
+            self.end()
+
+    def close(self) -> None:
+        """End the process by force, and start none any more."""
+        with self.lock:
+            self.closed = True
+            self.kill()
 
     def end(self) -> None:
         """Let go of the process."""
-        if self.pool is not None:
-            self.pool.shutdown(wait=False, cancel_futures=True)
-            self.pool = None
+        with self.lock:
+            if self.pool is not None:
+                self.pool.shutdown(wait=False, cancel_futures=True)
+            self.pool = self.pid = None
 
     def _started(self) -> ProcessPoolExecutor:
-        if self.pool is None:
-            self.pool = process_pool(1, self.threads)
-            self.pid = self.pool.submit(os.getpid).result()
-        return self.pool
+        with self.lock:
+            if self.closed:
+                raise BrokenExecutor("the executor has been stopped")
+            if self.pool is None:
+                self.pool = process_pool(1, self.threads)
+                self.pid = self.pool.submit(os.getpid).result()
+            return self.pool
 
 
 _taken: list[Callable[[], Any]] = []

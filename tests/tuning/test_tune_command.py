@@ -67,7 +67,7 @@ def test_the_command_it_ends_with_gives_the_error_that_it_found() -> None:
     command = told.stdout.strip().splitlines()[-1].split()
     assert command[:4] == ["molcryst", "train", "qm9/homo", "schnet"]
     subprocess.run([*MAIN, *command[1:]], check=True, capture_output=True)
-    result = Path("runs", "qm9", "homo", "schnet", "0", "result.json").read_text()
+    result = Path("runs", "qm9", "homo", "schnet", "0", "cell.json").read_text()
     match = re.search(r'"valid_mae": ([0-9.e-]+)', result)
     assert match is not None
     assert float(match[1]) == pytest.approx(best, rel=1e-6)
