@@ -94,7 +94,7 @@ def run_trial(
     """
     chosen = subject.with_settings(settings)
     torch.set_num_threads(subject.threads)
-    watch = _Watch(halving, number)
+    watch = _Watch(halving, number, chosen.training.epochs)
     try:
         fit(
             _data(chosen.task, chosen.store),
@@ -116,9 +116,10 @@ class _HopelessError(Exception):
 class _Watch:
     """Remembers the epochs of a trial, and ends it at a rung where it is not good enough."""
 
-    def __init__(self, halving: Halving, number: int) -> None:
+    def __init__(self, halving: Halving, number: int, last: int) -> None:
         self.halving = halving
         self.number = number
+        self.last = last  # epoch of the training, after which there is nothing to end
         self.epochs: list[Epoch] = []
         self.rungs: list[float] = []
         self.start = time.perf_counter()
@@ -133,7 +134,7 @@ class _Watch:
             return
         self.rungs.append(self.best.valid_error)
         good = self.halving.goes_on(self.number, self.rungs)
-        if not good and self.number > 0:
+        if not good and self.number > 0 and epoch.epoch < self.last:
             raise _HopelessError
 
     def outcome(self, stopped: bool) -> Outcome:

@@ -59,6 +59,8 @@ def test_hopeless_trials_end_early_but_never_the_first(subject: Subject, halving
     assert (first.stopped, first.epochs) == (False, 4)
     assert (second.stopped, second.epochs) == (True, 2)
     assert second.error == first.rungs[0] == second.rungs[0]
+    ending = run_trial(replace(subject, epochs=2), halving, 2, {})
+    assert (ending.stopped, ending.epochs) == (False, 2)
 
 
 def test_epochs_have_a_limit(subject: Subject, halving: Halving) -> None:
