@@ -158,7 +158,13 @@ def start(output: str, *changes: str, **more: Any) -> subprocess.Popen[str]:
     line = [sys.executable, "-c", CODE, "train", "qm9/zpve", "schnet", "--profile", "active"]
     settings = [word for change in changes for word in ("--set", change)]
     piped: Any = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
-    return subprocess.Popen([*line, "--output", output, *settings], **piped, **more)
+    command = [*line, "--output", output, *settings]
+    return subprocess.Popen(command, preexec_fn=_heed_interrupts, **piped, **more)
+
+
+def _heed_interrupts() -> None:
+    """Take Ctrl-C as in a terminal, also where the tests run in the background."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 @pytest.mark.slow
@@ -246,7 +252,7 @@ def test_an_interrupted_run_says_how_to_go_on(
     process = start("two", *changes, start_new_session=True)
     wait_for(has_begun)
     os.killpg(process.pid, signal.SIGINT)  # as a terminal does
-    _, words = process.communicate(timeout=60)
+    _, words = process.communicate(timeout=300)
     assert process.returncode == 130
     assert words.startswith("Interrupted. The same command with --resume goes on.")
     assert "Traceback" not in words
@@ -266,7 +272,7 @@ def has_members(group: int) -> bool:
     return True
 
 
-def wait_for(condition: Callable[[], bool], seconds: float = 90) -> None:
+def wait_for(condition: Callable[[], bool], seconds: float = 300) -> None:
     end = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < end
