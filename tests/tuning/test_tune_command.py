@@ -90,7 +90,7 @@ def test_a_search_survives_any_kill() -> None:
 
 
 @pytest.mark.slow
-def test_a_killed_worker_costs_one_trial() -> None:
+def test_a_killed_worker_costs_one_trial_at_most() -> None:
     driver = subprocess.Popen([*MAIN, *COMMAND, "--trials", "8", "--workers", "1"])
     _wait_until(lambda: len(rows()) >= 3)
     for child in psutil.Process(driver.pid).children(recursive=True):
@@ -98,7 +98,8 @@ def test_a_killed_worker_costs_one_trial() -> None:
             child.kill()
     assert driver.wait(timeout=240) == 0
     failed = [row["reason"] for row in rows() if row["status"] == "failed"]
-    assert failed == ["its worker process died, perhaps for lack of memory"]
+    died = ["its worker process died, perhaps for lack of memory"]
+    assert failed in (died, [])  # none if it was idle just then
     assert len(rows()) == 8
 
 
