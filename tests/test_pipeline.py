@@ -18,6 +18,7 @@ import pyarrow.parquet as pq
 import pytest
 import yaml
 from handmade import REPOSITORY
+from interrupts import heed_interrupts
 
 from molcryst_bench.base.errors import MolcrystError
 from molcryst_bench.graphs.store import open_store
@@ -62,6 +63,7 @@ class Project:
             stderr=subprocess.STDOUT,
             text=True,
             start_new_session=True,
+            preexec_fn=heed_interrupts,
         )
 
     def run(self) -> str:

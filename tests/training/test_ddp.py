@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 import springs
 import torch
+from interrupts import heed_interrupts
 from safetensors.torch import load_file
 
 from molcryst_bench.base.errors import RunError
@@ -159,12 +160,7 @@ def start(output: str, *changes: str, **more: Any) -> subprocess.Popen[str]:
     settings = [word for change in changes for word in ("--set", change)]
     piped: Any = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
     command = [*line, "--output", output, *settings]
-    return subprocess.Popen(command, preexec_fn=_heed_interrupts, **piped, **more)
-
-
-def _heed_interrupts() -> None:
-    """Take Ctrl-C as in a terminal, also where the tests run in the background."""
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    return subprocess.Popen(command, preexec_fn=heed_interrupts, **piped, **more)
 
 
 @pytest.mark.slow
