@@ -62,7 +62,7 @@ def worker_pool(workers: int, threads: int) -> Iterator[Executor]:
         yield pool
     except BaseException:
         for worker in set(multiprocessing.active_children()) - others:
-            worker.terminate()
+            worker.kill()  # Lightning would answer SIGTERM by talking to ranks that have gone
         raise
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
