@@ -10,6 +10,7 @@ from molcryst_bench.base.code import code_digest
 from molcryst_bench.base.files import digest_of
 from molcryst_bench.base.project import store_path
 from molcryst_bench.bench.params import Params, Tracking
+from molcryst_bench.bench.search_plan import SearchPlan, make_search
 from molcryst_bench.graphs.store import GraphStore, open_store
 from molcryst_bench.models.interface import ClosedFormModel
 from molcryst_bench.models.registry import get_model_class
@@ -56,6 +57,7 @@ class CellPlan:
     code_digest: str
     key: str
     tracking: Tracking  # decides no number
+    search: SearchPlan | None = None  # that finds better settings, from which others are trained
 
     @property
     def trains(self) -> bool:
@@ -86,6 +88,10 @@ def _plan(params: Params, task: Task, cell: Cell, store: GraphStore, split_diges
     training = params.training_of(cell.model, task.dataset, published)
     model = get_model_class(cell.model)
     code = code_digest(model.__module__, *_FITTING)
+    settings = params.models[cell.model].search
+    search = None
+    if settings is not None:
+        search = make_search(task, store, cell.model, hyperparameters, training, settings, params)
     decisive = {
         "target": [_decisive(target) for target in (task.definition, task.forces_definition)],
         "cell": cell._asdict(),
@@ -95,6 +101,7 @@ def _plan(params: Params, task: Task, cell: Cell, store: GraphStore, split_diges
         "hyperparameters": hyperparameters,
         # A closed-form baseline does not read the training settings.
         "training": None if issubclass(model, ClosedFormModel) else _decisive_of(training),
+        **({} if search is None else {"search": search.decisive}),
     }
     return CellPlan(
         cell=cell,
@@ -109,6 +116,7 @@ def _plan(params: Params, task: Task, cell: Cell, store: GraphStore, split_diges
         code_digest=code,
         key=digest_of(decisive),
         tracking=params.tracking,
+        search=search,
     )
 
 

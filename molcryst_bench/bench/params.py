@@ -18,6 +18,7 @@ from molcryst_bench.base.project import project_root
 from molcryst_bench.base.settings import Settings
 from molcryst_bench.graphs.build import DatasetSettings
 from molcryst_bench.training.settings import TrainingSettings
+from molcryst_bench.tuning.settings import SearchSettings
 
 PARAMS = "params.yaml"
 Tracking = Literal["wandb", "none"]
@@ -31,6 +32,9 @@ class ModelSettings(Settings):
     training: dict[str, Any] = Field(default={}, description="in place of the common settings")
     training_by_dataset: dict[str, dict[str, Any]] = Field(
         default={}, description="in place of these, for the tasks of a dataset"
+    )
+    search: SearchSettings | None = Field(
+        default=None, description="of better settings on each task, before the training"
     )
 
 
@@ -176,7 +180,7 @@ def single_cell(
         task: one of ``list_tasks()``.
         model: one of ``list_models()``; it need not be in ``params``.
         seed: of weights and order.
-        changes: to its hyperparameters or its training, by name.
+        changes: to its hyperparameters or its training, by name; it has no search of its own.
 
     Raises:
         SettingsError: for a wrong task, model or setting, with the nearest right one.

@@ -22,14 +22,48 @@ if TYPE_CHECKING:
     import wandb
 
 
-class Tracker:
-    """Keeps the record of a cell; after something has gone wrong it keeps no more."""
+class Record:
+    """A run of Weights & Biases; after something has gone wrong it keeps no more."""
+
+    def __init__(self, subject: str, what: str) -> None:
+        """Keep nothing yet.
+
+        Args:
+            subject: what the record is of.
+            what: such as ``cell``, which is not affected by what goes wrong with it.
+        """
+        self.subject = subject
+        self.what = what
+        self.run: wandb.Run | None = None
+
+    def close(self, exit_code: int) -> None:
+        """End the record; 0 says that its subject has succeeded."""
+        with self.sparing():
+            if self.run is not None:
+                self.run.finish(exit_code)
+
+    @contextmanager
+    def sparing(self) -> Iterator[None]:
+        """Turn what goes wrong into a warning."""
+        try:
+            yield
+        except Exception as error:
+            self.run = None
+            abandon_runs()
+            what = f"Weights & Biases keeps no whole record of {self.subject}"
+            advice = f"The {self.what} itself is not affected"
+            advice += "; 'tracking: none' in params.yaml does without"
+            warnings.warn(f"{what}: {type(error).__name__}: {error}. {advice}.", stacklevel=4)
+
+
+class Tracker(Record):
+    """Keeps the record of a cell."""
 
     def __init__(self, plan: CellPlan, results: Path) -> None:
+        super().__init__(plan.cell.name, "cell")
         self.plan = plan
-        self.run: wandb.Run | None = None
         if plan.tracking == "wandb":
-            with self._sparing_the_cell():
+            with self.sparing():
                 self.run = open_run(
                     results,
                     plan.key[:16],
@@ -40,33 +74,16 @@ class Tracker:
 
     def epoch(self, epoch: Epoch) -> None:
         """Log an epoch; a server that knows it already, from before a break, keeps what it has."""
-        with self._sparing_the_cell():
+        with self.sparing():
             if self.run is not None:
-                self.run.log(epoch_values(self.plan, epoch), step=epoch.epoch)
+                self.run.log(epoch_values(self.plan.task, epoch), step=epoch.epoch)
 
     def result(self, result: CellResult, history: Sequence[Epoch], test: Predictions) -> None:
         """Log what a cell has come to."""
-        with self._sparing_the_cell():
+        with self.sparing():
             if self.run is not None:
                 self.run.summary.update(summary(result))
                 self.run.log(media(self.plan, result, history, test), step=history[-1].epoch + 1)
-
-    def close(self, exit_code: int) -> None:
-        """End the record; 0 says that the cell is done."""
-        with self._sparing_the_cell():
-            if self.run is not None:
-                self.run.finish(exit_code)
-
-    @contextmanager
-    def _sparing_the_cell(self) -> Iterator[None]:
-        try:
-            yield
-        except Exception as error:
-            self.run = None
-            abandon_runs()
-            what = f"Weights & Biases keeps no whole record of {self.plan.cell.name}"
-            advice = "The cell itself is not affected; 'tracking: none' in params.yaml does without"
-            warnings.warn(f"{what}: {type(error).__name__}: {error}. {advice}.", stacklevel=4)
 
 
 @contextmanager

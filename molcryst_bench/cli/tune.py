@@ -13,10 +13,9 @@ from molcryst_bench.cli.train import params_of, parse_changes
 
 if TYPE_CHECKING:
     from molcryst_bench.bench.cell import CellPlan
+    from molcryst_bench.bench.search_plan import SearchPlan
     from molcryst_bench.tuning.journal import Journal
-    from molcryst_bench.tuning.plan import TuningSettings
-    from molcryst_bench.tuning.space import Space
-    from molcryst_bench.tuning.trial import Subject
+    from molcryst_bench.tuning.settings import SearchSettings
 
 
 def _one_of(*names: str) -> click.Choice[str]:
@@ -68,6 +67,20 @@ def _one_of(*names: str) -> click.Choice[str]:
     show_default=True,
     help="After N, N², ... epochs only the best 1/N go on; 1 lets all go on.",
 )
+@click.option(
+    "--items",
+    "training_items",
+    metavar="N",
+    type=click.IntRange(min=1),
+    help="Train on a fixed part of the training subset.",
+)
+@click.option(
+    "--cost",
+    type=_one_of("none", "parameters", "inference"),
+    default="none",
+    show_default=True,
+    help="Search for small or fast models, too: for the Pareto front.",
+)
 @click.option("--time-limit", type=click.FloatRange(min=0, min_open=True), metavar="SECONDS")
 @click.option("--profile", metavar="NAME", help="Start from conf/NAME.yaml, as for train.")
 @click.option("--set", "changes", multiple=True, metavar="KEY=VALUE", help="Change the start.")
@@ -95,16 +108,19 @@ def tune(
     """
     from molcryst_bench.bench.cell import plan_cells
     from molcryst_bench.bench.params import single_cell
-    from molcryst_bench.tuning.plan import TuningSettings
+    from molcryst_bench.bench.search_plan import make_search
+    from molcryst_bench.graphs.store import open_store
+    from molcryst_bench.tuning.settings import SearchSettings
 
-    settings = TuningSettings.parse(options, "molcryst tune")
+    settings = SearchSettings.parse({**options, "space": space_name}, "molcryst tune")
     params = params_of(task, model, profile)
     chosen = single_cell(params, task, model, settings.seed, parse_changes(changes))
     plan = plan_cells(chosen)[0]
-    folder = output / plan.cell.task / model / f"{settings.method}-{settings.seed}"
+    store, start = open_store(plan.store), (plan.hyperparameters, plan.training)
+    search = make_search(plan.task, store, model, *start, settings, params)
     count = workers or params.executor.worker_count()
     try:
-        journal = _run(plan, space_name, settings, folder, count, time_limit, resume)
+        journal = _run(search, output, count, time_limit, resume)
     except KeyboardInterrupt:
         click.echo("Interrupted. The same command with --resume goes on.", err=True)
         raise SystemExit(INTERRUPTED) from None
@@ -113,13 +129,7 @@ def tune(
 
 
 def _run(
-    plan: CellPlan,
-    space_name: str,
-    settings: TuningSettings,
-    folder: Path,
-    workers: int,
-    time_limit: float | None,
-    resume: bool,
+    search: SearchPlan, output: Path, count: int, time_limit: float | None, resume: bool
 ) -> Journal:
     """Run a search, or the rest of it."""
     from molcryst_bench.base.isolated import isolated_executor
@@ -127,45 +137,29 @@ def _run(
     from molcryst_bench.cli.console import console, shown
     from molcryst_bench.cli.tuning import SearchProgress
     from molcryst_bench.tuning.journal import Journal
-    from molcryst_bench.tuning.plan import identity_of, plan_search
+    from molcryst_bench.tuning.workers import ExecutorWorkers
 
-    subject = _subject(plan, settings)
-    space = _space(space_name, subject.model, settings)
-    identity = identity_of(subject, space, settings)
-    identity |= {"store": plan.store_digest, "split": plan.split_digest}
-    searched = ", ".join(parameter.name for parameter in space.parameters)
-    click.echo(f"{settings.trials} trials, {workers} at a time, of {searched}; in {shown(folder)}.")
+    folder, trials = output / search.name, search.settings.trials
+    searched = ", ".join(parameter.name for parameter in search.space.parameters)
+    click.echo(f"{trials} trials, {count} at a time, of {searched}; in {shown(folder)}.")
     with exclusive(folder / ".lock", on_wait=lambda: click.echo("Waiting for another search.")):
-        journal = (Journal.reopen if resume else Journal.create)(folder, identity)
-        search = plan_search(subject, space, settings, folder)
+        journal = (Journal.reopen if resume else Journal.create)(folder, search.identity)
+        _warn_of_other_code(journal)
         with (
-            SearchProgress(journal, settings.trials, console) as progress,
-            isolated_executor(workers, plan.threads, time_limit) as executor,
+            SearchProgress(journal, trials, console) as progress,
+            isolated_executor(count, search.subject.threads, time_limit) as executor,
         ):
-            search.go_on(journal, executor, workers, progress)
+            search.run(journal, ExecutorWorkers(executor, count), progress, output)
     return journal
 
 
-def _subject(plan: CellPlan, settings: TuningSettings) -> Subject:
-    from molcryst_bench.tuning.trial import Subject
-
-    return Subject(
-        task=plan.task,
-        store=plan.store,
-        model=plan.cell.model,
-        hyperparameters=plan.hyperparameters,
-        training=plan.training,
-        seed=settings.seed,
-        threads=plan.threads,
-        epochs=settings.epochs,
-    )
-
-
-def _space(name: str, model: str, settings: TuningSettings) -> Space:
-    from molcryst_bench.tuning.space_file import load_space, space_path
-
-    space = load_space(space_path(name), model)
-    return space if settings.epochs is None else space.within(settings.epochs)
+def _warn_of_other_code(journal: Journal) -> None:
+    if others := journal.with_other_code():
+        click.echo(
+            f"The code has changed since {len(others)} of the finished trials were run: their "
+            "errors may differ from what it would give now. Another --output begins anew.",
+            err=True,
+        )
 
 
 def _summarise(journal: Journal) -> None:
@@ -182,7 +176,7 @@ def _summarise(journal: Journal) -> None:
 def _train_command(
     journal: Journal,
     plan: CellPlan,
-    settings: TuningSettings,
+    settings: SearchSettings,
     profile: str | None,
     changes: tuple[str, ...],
 ) -> str:

@@ -8,8 +8,9 @@ from types import TracebackType
 from typing import Any, Self
 
 from rich.console import Console
+from rich.progress import TaskID
 
-from molcryst_bench.cli.console import progress_bar
+from molcryst_bench.cli.console import console, progress_bar
 from molcryst_bench.report.formatting import duration
 from molcryst_bench.tuning.journal import FAILED, Journal, Trial
 
@@ -24,6 +25,7 @@ class SearchProgress:
         self.budget = budget
         self.bar = progress_bar()
         finished = sum(trial.finished for trial in journal.trials)
+        self.recall: TaskID | None = None
         self.task = self.bar.add_task("trials", total=budget, completed=finished)
 
     def __enter__(self) -> Self:
@@ -38,19 +40,38 @@ class SearchProgress:
     ) -> None:
         self.bar.stop()
 
+    def recalled(self, done: int, total: int) -> None:
+        """Show how far the search has gone through what was before a break."""
+        if self.recall is None:
+            self.recall = self.bar.add_task("going through the trials so far", total=total)
+        self.bar.update(self.recall, completed=done, total=total)
+
     def ended(self, trial: Trial, journal: Journal) -> None:
         """Print a line about a trial."""
+        if self.recall is not None:
+            self.bar.update(self.recall, visible=False)
         self.bar.advance(self.task)
-        line = f"trial {trial.trial + 1} of {self.budget}: {in_words(trial)}"
-        best = journal.best
-        if best is trial:
-            line += " (the best)"
-        elif best is not None:
-            line += f" (best: {best.error:.4g}, trial {best.trial + 1})"
-        settings = changes_of({name: _rounded(v) for name, v in trial.settings.items()})
         self.console.print(
-            f"{line}; {' '.join(settings)}", highlight=False, markup=False, soft_wrap=True
+            line_of(trial, journal, self.budget), highlight=False, markup=False, soft_wrap=True
         )
+
+
+def tell_trial(search: str, trial: Trial, journal: Journal) -> None:
+    """Print a line about a trial of one of several searches."""
+    line = f"{search}: {line_of(trial, journal, journal.budget)}"
+    console.print(line, highlight=False, markup=False, soft_wrap=True)
+
+
+def line_of(trial: Trial, journal: Journal, budget: int) -> str:
+    """Say what a trial has come to, what is the best so far, and with which settings it ran."""
+    line = f"trial {trial.trial + 1} of {budget}: {in_words(trial)}"
+    best = journal.best
+    if best is trial:
+        line += " (the best)"
+    elif best is not None:
+        line += f" (best: {best.error:.4g}, trial {best.trial + 1})"
+    settings = changes_of({name: _rounded(v) for name, v in trial.settings.items()})
+    return f"{line}; {' '.join(settings)}"
 
 
 def in_words(trial: Trial) -> str:

@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -35,8 +35,14 @@ _SCHEMA = pa.schema(
         "rungs": pa.list_(pa.float64()),
         "asked": pa.int64(),
         "told": pa.int64(),
+        "parameters": pa.int64(),
+        "inference_seconds": pa.float64(),
+        "code": pa.string(),
     }
 )
+_AS_JSON = ("settings", "proposal")
+_METADATA = b"molcryst_bench.search"
+_CODE = "code"  # may change while a search is under way; each trial says which it ran with
 
 
 @dataclass
@@ -60,6 +66,9 @@ class Trial:
     worker: str = ""
     rungs: list[float] = field(default_factory=list)
     told: int | None = None  # turn of the search at which it was known what it came to
+    parameters: int | None = None  # weights of the model
+    inference_seconds: float | None = None  # for one structure, where that counts
+    code: str = ""  # digest of all that it runs through
 
     @property
     def finished(self) -> bool:
@@ -70,9 +79,13 @@ class Trial:
 class Journal:
     """The trials of one search, in a folder."""
 
-    def __init__(self, folder: Path, trials: Iterable[Trial] = ()) -> None:
+    def __init__(
+        self, folder: Path, identity: Mapping[str, Any], trials: Iterable[Trial] = ()
+    ) -> None:
         self.folder = folder
+        self.identity = dict(identity)
         self.trials = list(trials)
+        self.budget = len(self.trials)  # that there are to be
 
     @classmethod
     def create(cls, folder: Path, identity: Mapping[str, Any]) -> Journal:
@@ -89,22 +102,27 @@ class Journal:
             reason = "add --resume to go on with it, or choose another --output"
             raise RunError(f"there is a search in {folder} already: {reason}")
         write_json(folder / SEARCH, identity)
-        return cls(folder)
+        return cls(folder, identity)
 
     @classmethod
     def reopen(cls, folder: Path, identity: Mapping[str, Any]) -> Journal:
-        """Go on with a search, or begin it if there is none.
+        """Go on with a search, or begin it if there is none; the code may have changed.
 
         Raises:
-            RunError: if it is another search.
+            RunError: if it is another search, or its table cannot be read.
         """
-        if not (folder / SEARCH).exists():
+        known = identity_in(folder)
+        if known is None:
             return cls.create(folder, identity)
-        known = json.loads((folder / SEARCH).read_text(encoding="utf-8"))
-        if other := [name for name in identity if known.get(name) != identity[name]]:
+        if other := [name for name in _decisive(identity) if known.get(name) != identity[name]]:
             reason = f"another {' and '.join(other)}; choose another --output"
             raise RunError(f"the search in {folder} has {reason}")
-        return cls(folder, _read(folder / TABLE))
+        table = folder / TABLE
+        return cls(folder, identity, read_search(table).trials if table.exists() else ())
+
+    def with_other_code(self) -> list[Trial]:
+        """Return the trials that have ended with other code than there is now."""
+        return [t for t in self.trials if t.finished and t.code != self.identity.get(_CODE, "")]
 
     @property
     def turn(self) -> int:
@@ -124,20 +142,54 @@ class Journal:
         return min(known, key=lambda pair: pair[0])[1] if known else None
 
     def write(self) -> None:
-        """Write the table, whole or not at all."""
+        """Write the table, whole or not at all, with what the search is in its metadata."""
         rows = [_row(trial) for trial in self.trials]
+        told = {**self.identity, "budget": self.budget}
+        schema = _SCHEMA.with_metadata({_METADATA: json.dumps(told, sort_keys=True)})
         with whole_file(self.folder / TABLE) as partial:
-            pq.write_table(pa.Table.from_pylist(rows, _SCHEMA), partial)
+            pq.write_table(pa.Table.from_pylist(rows, schema), partial)
+
+
+class SearchRecord(NamedTuple):
+    """What the table of a search tells."""
+
+    identity: dict[str, Any]
+    trials: list[Trial]
+
+
+def read_search(path: Path) -> SearchRecord:
+    """Read the table of a search.
+
+    Raises:
+        RunError: if it is not one, or one of another version.
+    """
+    try:
+        table = pq.read_table(path)
+        identity = json.loads((table.schema.metadata or {})[_METADATA])
+        trials = [_trial(row) for row in table.select(_SCHEMA.names).to_pylist()]
+    except (pa.ArrowException, OSError, KeyError, TypeError, ValueError) as error:
+        message = f"{path} is not the table of a search that this version writes ({error})"
+        raise RunError(f"{message}: remove its folder and search again") from error
+    return SearchRecord(identity, trials)
+
+
+def identity_in(folder: Path) -> dict[str, Any] | None:
+    """Return what the search in a folder is, or nothing if there is none."""
+    path = folder / SEARCH
+    if not path.exists():
+        return None
+    known: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    return known
+
+
+def _decisive(identity: Mapping[str, Any]) -> list[str]:
+    return [name for name in identity if name != _CODE]
 
 
 def _row(trial: Trial) -> dict[str, Any]:
     row = asdict(trial)
-    return row | {name: json.dumps(row[name]) for name in ("settings", "proposal")}
+    return row | {name: json.dumps(row[name]) for name in _AS_JSON}
 
 
-def _read(path: Path) -> list[Trial]:
-    rows = pq.read_table(path, schema=_SCHEMA).to_pylist() if path.exists() else []
-    return [
-        Trial(**row | {name: json.loads(row[name]) for name in ("settings", "proposal")})
-        for row in rows
-    ]
+def _trial(row: dict[str, Any]) -> Trial:
+    return Trial(**row | {name: json.loads(row[name]) for name in _AS_JSON})

@@ -2,34 +2,31 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-from pydantic import Field
-
+from molcryst_bench.base.code import code_digest
+from molcryst_bench.models.registry import get_model_class
 from molcryst_bench.tuning.halving import Halving
-from molcryst_bench.tuning.proposer import Proposer, Strategy
+from molcryst_bench.tuning.proposer import Proposer
 from molcryst_bench.tuning.search import Search
+from molcryst_bench.tuning.settings import TuningSettings
 from molcryst_bench.tuning.space import Space
-from molcryst_bench.tuning.trial import Subject, run_trial
+from molcryst_bench.tuning.trial import Outcome, Subject, run_trial
 
 RUNGS = "rungs.json"
 
 
-class TuningSettings(Strategy):
-    """Settings of one search."""
-
-    trials: int = Field(default=50, gt=0, description="with those before a break")
-    seed: int = Field(default=0, ge=0, description="of proposals, weights and order")
-    epochs: int | None = Field(default=None, gt=0, description="no trial trains for more")
-    halving: int = Field(
-        default=3, gt=0, description="after N, N², ... epochs the best 1/N go on; 1: all"
-    )
-
-
-def plan_search(subject: Subject, space: Space, settings: TuningSettings, folder: Path) -> Search:
+def plan_search(
+    subject: Subject,
+    space: Space,
+    settings: TuningSettings,
+    folder: Path,
+    run: Callable[..., Outcome] = run_trial,
+) -> Search:
     """Return a search of which nothing is done yet.
 
     Args:
@@ -37,6 +34,7 @@ def plan_search(subject: Subject, space: Space, settings: TuningSettings, folder
         space: of what others change.
         settings: of the search.
         folder: for its files.
+        run: runs a trial of the subject.
 
     Raises:
         SettingsError: if the surrogate cannot cope with the space.
@@ -44,12 +42,14 @@ def plan_search(subject: Subject, space: Space, settings: TuningSettings, folder
     return Search(
         space=space,
         start=subject.start(),
-        run=partial(run_trial, subject),
+        run=partial(run, subject),
         proposer=Proposer(space, settings, settings.seed, folder),
-        halving=Halving(folder / RUNGS, settings.halving),
+        halving=Halving(folder / RUNGS, settings.keep),
         origin=settings.method,
         error_unit=subject.error_unit,
         budget=settings.trials,
+        cost=settings.cost,
+        code=code_of(subject.model),
     )
 
 
@@ -60,8 +60,14 @@ def identity_of(subject: Subject, space: Space, settings: TuningSettings) -> dic
         "model": subject.model,
         "start": subject.start(),
         "space": [_plain(asdict(parameter)) for parameter in space.parameters],
-        "settings": settings.model_dump(exclude={"trials"}),
+        "settings": settings.model_dump(exclude={"trials", "space"}),
+        "code": code_of(subject.model),
     }
+
+
+def code_of(model: str) -> str:
+    """Return the digest of all code that a trial of a model runs through."""
+    return code_digest(get_model_class(model).__module__, run_trial.__module__)
 
 
 def _plain(content: Any) -> Any:

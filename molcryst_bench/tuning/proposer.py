@@ -2,36 +2,22 @@
 
 from __future__ import annotations
 
+import math
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Literal
-
-from pydantic import Field
+from typing import Any
 
 from molcryst_bench.base.errors import SettingsError
-from molcryst_bench.base.settings import Settings
 from molcryst_bench.tuning.distributions import Distribution, Range
+from molcryst_bench.tuning.settings import Strategy
 from molcryst_bench.tuning.space import Parameter, Space
 
-Method = Literal["cbo", "random"]
-Surrogate = Literal["ET", "RF", "GP"]
-Acquisition = Literal["UCB", "EI", "PI"]
-MultiPoint = Literal["cl_min", "cl_mean", "cl_max", "qUCB"]
+Objectives = tuple[float, ...]  # an error, and perhaps a cost
 _FORESTS = ("ET", "RF")
 _POINTS, _POINTS_WITH_CONDITIONS = 10_000, 2_000  # the latter are drawn one by one
-
-
-class Strategy(Settings):
-    """How the next settings to try are found."""
-
-    method: Method = Field(default="cbo", description="Bayesian optimisation, or drawing at random")
-    surrogate: Surrogate = Field(default="ET", description="model of the error over the space")
-    acquisition: Acquisition = Field(default="UCB", description="what the next settings maximise")
-    multi_point: MultiPoint = Field(
-        default="cl_max", description="how several are proposed at once, for idle workers"
-    )
+_TINY = 1e-300
 
 
 class Proposer:
@@ -78,6 +64,7 @@ class Proposer:
                 "max_total_failures": -1,  # however many, the search goes on
             },
             multi_point_strategy=strategy.multi_point,
+            moo_scalarization_strategy="AugChebyshev",  # finds fronts that bend inwards, too
             **common,
         )
 
@@ -87,12 +74,21 @@ class Proposer:
             proposals: list[dict[str, Any]] = self._search.ask(count)
         return proposals
 
-    def tell(self, results: Sequence[tuple[Mapping[str, Any], float | None]]) -> None:
-        """Learn from the error of each proposal, or that there is none because it failed."""
+    def tell(self, results: Sequence[tuple[Mapping[str, Any], Objectives | None]]) -> None:
+        """Learn what is to be small of each proposal, or that there is nothing: it failed."""
         if results:
-            objectives = [(dict(p), "F" if error is None else -error) for p, error in results]
+            told = [(dict(proposal), _maximised(found)) for proposal, found in results]
             with _quiet():
-                self._search.tell(objectives)
+                self._search.tell(told)
+
+
+def _maximised(found: Objectives | None) -> Any:
+    """Return what DeepHyper makes large; of two objectives the logarithms, which compare."""
+    if found is None:
+        return "F"
+    if len(found) == 1:
+        return -found[0]
+    return tuple(-math.log10(max(value, _TINY)) for value in found)
 
 
 def _problem(space: Space) -> Any:

@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import BrokenExecutor, Executor
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from itertools import groupby
 from typing import Any, Protocol
 
-from molcryst_bench.base.errors import MolcrystError
+from molcryst_bench.tuning.cost import Costs
 from molcryst_bench.tuning.halving import Halving
 from molcryst_bench.tuning.journal import DONE, FAILED, STOPPED, Journal, Trial
-from molcryst_bench.tuning.proposer import Proposer
+from molcryst_bench.tuning.proposer import Objectives, Proposer
+from molcryst_bench.tuning.settings import Cost
 from molcryst_bench.tuning.space import Space
 from molcryst_bench.tuning.trial import Outcome
+from molcryst_bench.tuning.workers import End, Workers
 
 PUBLISHED = "published"
 Run = Callable[[Halving, int, Mapping[str, Any]], Outcome]
@@ -24,6 +25,9 @@ Run = Callable[[Halving, int, Mapping[str, Any]], Outcome]
 
 class Observer(Protocol):
     """Who is told how a search goes on."""
+
+    def recalled(self, done: int, total: int) -> None:
+        """So many turns from before a break have been gone through again."""
 
     def ended(self, trial: Trial, journal: Journal) -> None:
         """A trial has ended, one way or the other."""
@@ -41,34 +45,39 @@ class Search:
     origin: str  # of proposals: the method
     error_unit: str
     budget: int  # trials, with those before a break
+    cost: Cost = "none"  # second objective
+    code: str = ""  # digest of all that a trial runs through
 
-    def go_on(self, journal: Journal, executor: Executor, workers: int, observer: Observer) -> None:
+    def go_on(self, journal: Journal, workers: Workers, observer: Observer) -> None:
         """Run what is missing of the budget; trials that were under way first.
 
         Args:
             journal: of the trials so far, which is written as they end.
-            executor: runs the trials.
-            workers: trials at the same time.
+            workers: run the trials.
             observer: is told.
         """
-        self._recall(journal)
-        with _evaluator(self._runner(executor), workers) as evaluator:
+        journal.budget = self.budget
+        self._recall(journal, observer)
+        for trial in journal.running:
+            trial.code = self.code
+        with workers.evaluator(partial(self.run, self.halving)) as evaluator:
             evaluator.submit([_job(trial) for trial in journal.running])
             while True:
-                self._propose(journal, evaluator, workers)
+                self._propose(journal, evaluator, workers.share)
                 if not journal.running:
                     return
                 jobs = evaluator.gather("BATCH", 1)
                 self._learn(journal, {job.args["trial"]: job.output for job in jobs}, observer)
 
-    def _recall(self, journal: Journal) -> None:
+    def _recall(self, journal: Journal, observer: Observer) -> None:
         """Ask and tell again all that was before a break, so that proposals go on as without it."""
         told = {t.trial: t.rungs for t in journal.trials if t.status in (DONE, STOPPED)}
         self.halving.begin(told)
         turns = [(t.asked, False, t) for t in journal.trials if t.origin != PUBLISHED]
         turns += [(t.told, True, t) for t in journal.trials if t.told is not None]
         turns.sort(key=lambda turn: (turn[0], turn[2].trial))
-        for (_, is_result), group in groupby(turns, key=lambda turn: turn[:2]):
+        for (turn, is_result), group in groupby(turns, key=lambda turn: turn[:2]):
+            observer.recalled(turn, journal.turn)
             trials = [trial for *_, trial in group]
             if is_result:
                 self._tell(trials)
@@ -102,13 +111,14 @@ class Search:
         turn: int,
     ) -> Trial:
         start = datetime.now(UTC)
-        return Trial(number, origin, settings, proposal, self.error_unit, turn, start)
+        unit, code = self.error_unit, self.code
+        return Trial(number, origin, settings, proposal, unit, turn, start, code=code)
 
-    def _learn(self, journal: Journal, ended: Mapping[int, _End], observer: Observer) -> None:
+    def _learn(self, journal: Journal, ended: Mapping[int, End], observer: Observer) -> None:
         turn = journal.turn
         trials = [journal.trials[number] for number in sorted(ended)]
         for trial in trials:
-            ended[trial.trial].write(trial, turn)
+            _write(ended[trial.trial], trial, turn)
             if trial.status == FAILED:
                 self.halving.forget(trial.trial)
         journal.write()
@@ -117,66 +127,30 @@ class Search:
             observer.ended(trial, journal)
 
     def _tell(self, trials: list[Trial]) -> None:
-        known = [(t.proposal, t.error) for t in trials if t.proposal is not None]
+        known = [(t.proposal, self._objectives(t)) for t in trials if t.proposal is not None]
         self.proposer.tell(known)
 
-    def _runner(self, executor: Executor) -> Callable[[Mapping[str, Any]], _End]:
-        """Return what a thread does with a trial: it waits for a worker to run it."""
-
-        def run(job: Mapping[str, Any]) -> _End:
-            start = datetime.now(UTC)
-            try:
-                future = executor.submit(self.run, self.halving, job["trial"], job["settings"])
-                outcome = future.result()
-            except Exception as error:  # whatever is wrong with one trial, others go on
-                return _End(start, datetime.now(UTC), None, _reason(error))
-            return _End(start, datetime.now(UTC), outcome, "")
-
-        return run
+    def _objectives(self, trial: Trial) -> Objectives | None:
+        """Return what is to be small."""
+        cost = Costs(trial.parameters, trial.inference_seconds).of(self.cost)
+        if trial.error is None or cost is None:
+            return None if trial.error is None else (trial.error,)
+        return (trial.error, cost)
 
 
-@dataclass(frozen=True)
-class _End:
-    """How a trial has ended."""
-
-    start: datetime
-    end: datetime
-    outcome: Outcome | None
-    reason: str  # of its failure
-
-    def write(self, trial: Trial, turn: int) -> None:
-        """Tell a trial what it came to."""
-        trial.start, trial.end, trial.told = self.start, self.end, turn
-        found = self.outcome
-        if found is None or not math.isfinite(found.error):
-            trial.status, trial.seconds = FAILED, (self.end - self.start).total_seconds()
-            trial.reason = self.reason if found is None else f"its error is {found.error}"
-            return
-        trial.status = STOPPED if found.stopped else DONE
-        trial.error, trial.epochs, trial.best_epoch = found.error, found.epochs, found.best_epoch
-        trial.seconds, trial.rungs, trial.worker = found.seconds, found.rungs, found.worker
+def _write(found: End, trial: Trial, turn: int) -> None:
+    """Tell a trial what it came to."""
+    trial.start, trial.end, trial.told = found.start, found.end, turn
+    outcome = found.outcome
+    if outcome is None or not math.isfinite(outcome.error):
+        trial.status, trial.seconds = FAILED, (found.end - found.start).total_seconds()
+        trial.reason = found.reason if outcome is None else f"its error is {outcome.error}"
+        return
+    trial.status = STOPPED if outcome.stopped else DONE
+    trial.error, trial.epochs, trial.best_epoch = outcome.error, outcome.epochs, outcome.best_epoch
+    trial.seconds, trial.rungs, trial.worker = outcome.seconds, outcome.rungs, outcome.worker
+    trial.parameters, trial.inference_seconds = outcome.costs
 
 
 def _job(trial: Trial) -> dict[str, Any]:
     return {"trial": trial.trial, "settings": trial.settings}
-
-
-def _reason(error: Exception) -> str:
-    """Return why a trial failed."""
-    if isinstance(error, BrokenExecutor):
-        return "its worker process died, perhaps for lack of memory"
-    if isinstance(error, MemoryError) or "out of memory" in str(error):
-        return f"it ran out of memory: {error}".partition("\n")[0]
-    return str(error) if isinstance(error, MolcrystError) else f"{type(error).__name__}: {error}"
-
-
-@contextmanager
-def _evaluator(run: Callable[[Mapping[str, Any]], _End], workers: int) -> Iterator[Any]:
-    """Yield DeepHyper's evaluator whose threads wait for the workers."""
-    from deephyper.evaluator import Evaluator
-
-    evaluator = Evaluator.create(run, method="thread", method_kwargs={"num_workers": workers})
-    try:
-        yield evaluator
-    finally:
-        evaluator.close()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import platform
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
@@ -21,7 +21,9 @@ from molcryst_bench.training.fit import fit
 from molcryst_bench.training.history import Epoch
 from molcryst_bench.training.settings import TrainingSettings
 from molcryst_bench.training.task import Task
+from molcryst_bench.tuning.cost import Costs, costs_of
 from molcryst_bench.tuning.halving import Halving
+from molcryst_bench.tuning.settings import Cost
 
 
 class Outcome(NamedTuple):
@@ -34,6 +36,7 @@ class Outcome(NamedTuple):
     stopped: bool  # for being worse than others
     rungs: list[float]  # least error so far at each rung of the halving
     worker: str  # machine and process
+    costs: Costs = Costs()
 
 
 @dataclass(frozen=True)
@@ -48,6 +51,8 @@ class Subject:
     seed: int  # of weights and order, the same in all trials, whose errors thus compare
     threads: int
     epochs: int | None = None  # at most, in all trials
+    items: int | None = None  # of the training subset, the same in all trials
+    cost: Cost = "none"  # that is searched for beside the error
 
     @property
     def error_unit(self) -> str:
@@ -79,7 +84,11 @@ class Subject:
 
 
 def run_trial(
-    subject: Subject, halving: Halving, number: int, settings: Mapping[str, Any]
+    subject: Subject,
+    halving: Halving,
+    number: int,
+    settings: Mapping[str, Any],
+    on_epoch: Callable[[Epoch], None] = lambda epoch: None,
 ) -> Outcome:
     """Train on the training subset and return the error on the validation subset.
 
@@ -88,16 +97,19 @@ def run_trial(
         halving: decides whether it goes on, but for the first trial, which always does.
         number: of the trial, from 0.
         settings: in place of those of the subject.
+        on_epoch: called after each epoch.
 
     Raises:
         MolcrystError: if the settings do not go together, or the training goes astray.
     """
     chosen = subject.with_settings(settings)
     torch.set_num_threads(subject.threads)
-    watch = _Watch(halving, number, chosen.training.epochs)
+    data = _data(chosen.task, chosen.store, chosen.items)
+    costs = costs_of(data, chosen.model, chosen.hyperparameters, chosen.cost)
+    watch = _Watch(halving, number, chosen.training.epochs, costs, on_epoch)
     try:
         fit(
-            _data(chosen.task, chosen.store),
+            data,
             chosen.model,
             chosen.hyperparameters,
             chosen.training,
@@ -116,10 +128,19 @@ class _HopelessError(Exception):
 class _Watch:
     """Remembers the epochs of a trial, and ends it at a rung where it is not good enough."""
 
-    def __init__(self, halving: Halving, number: int, last: int) -> None:
+    def __init__(
+        self,
+        halving: Halving,
+        number: int,
+        last: int,
+        costs: Costs,
+        on_epoch: Callable[[Epoch], None],
+    ) -> None:
         self.halving = halving
         self.number = number
         self.last = last  # epoch of the training, after which there is nothing to end
+        self.costs = costs
+        self.tell = on_epoch
         self.epochs: list[Epoch] = []
         self.rungs: list[float] = []
         self.start = time.perf_counter()
@@ -130,6 +151,7 @@ class _Watch:
 
     def on_epoch(self, epoch: Epoch) -> None:
         self.epochs.append(epoch)
+        self.tell(epoch)
         if not self.halving.is_rung(epoch.epoch):
             return
         self.rungs.append(self.best.valid_error)
@@ -146,21 +168,31 @@ class _Watch:
             stopped=stopped,
             rungs=self.rungs,
             worker=f"{platform.node()}:{os.getpid()}",
+            costs=self.costs,
         )
 
 
 _loaded: dict[str, TaskData] = {}
 
 
-def _data(task: Task, path: Path) -> TaskData:
+def _data(task: Task, path: Path, items: int | None) -> TaskData:
     """Return a task's data without its test subset; the last one is kept for the next trial."""
-    key = f"{path}:{task.name}"
+    key = f"{path}:{task.name}:{items}"
     if key not in _loaded:
         data = TaskData.load(task, _store(path))
-        seen = np.where(data.split.subset == SUBSETS.index("test"), UNUSED, data.split.subset)
         _loaded.clear()
-        _loaded[key] = replace(data, split=replace(data.split, subset=seen))
+        _loaded[key] = replace(data, split=replace(data.split, subset=_seen(data, items)))
     return _loaded[key]
+
+
+def _seen(data: TaskData, items: int | None) -> np.ndarray:
+    """Return the subset of each record, with what no trial sees unused."""
+    subset = np.where(data.split.subset == SUBSETS.index("test"), UNUSED, data.split.subset)
+    (training,) = np.nonzero(subset == SUBSETS.index("train"))
+    if items is not None and items < len(training):
+        dropped = np.random.default_rng(0).permutation(training)[items:]
+        subset[dropped] = UNUSED
+    return subset
 
 
 @cache

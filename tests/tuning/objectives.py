@@ -14,9 +14,9 @@ from handmade import REPOSITORY
 from molcryst_bench.base.errors import RunError
 from molcryst_bench.tuning.halving import Halving
 from molcryst_bench.tuning.journal import Journal, Trial
-from molcryst_bench.tuning.plan import TuningSettings
 from molcryst_bench.tuning.proposer import Proposer
 from molcryst_bench.tuning.search import Run, Search
+from molcryst_bench.tuning.settings import TuningSettings
 from molcryst_bench.tuning.space import Space
 from molcryst_bench.tuning.space_file import load_space
 from molcryst_bench.tuning.trial import Outcome
@@ -65,6 +65,10 @@ class Quiet:
 
     def __init__(self) -> None:
         self.told: list[int] = []
+        self.turns: list[tuple[int, int]] = []
+
+    def recalled(self, done: int, total: int) -> None:
+        self.turns.append((done, total))
 
     def ended(self, trial: Trial, journal: Journal) -> None:
         self.told.append(trial.trial)

@@ -15,17 +15,19 @@ from molcryst_bench.base.errors import RunError, SettingsError
 from molcryst_bench.base.executors import InlineExecutor
 from molcryst_bench.base.isolated import isolated_executor
 from molcryst_bench.tuning.journal import TABLE, Journal, Trial
-from molcryst_bench.tuning.plan import TuningSettings
 from molcryst_bench.tuning.proposer import Proposer
+from molcryst_bench.tuning.settings import TuningSettings
 from molcryst_bench.tuning.space_file import load_space
+from molcryst_bench.tuning.workers import ExecutorWorkers
 
 IDENTITY = {"task": "none"}
+INLINE = ExecutorWorkers(InlineExecutor(), 1)
 
 
 def run(folder: Path, **settings: Any) -> Journal:
     search = search_in(folder, **settings)
     journal = Journal.create(folder, IDENTITY)
-    search.go_on(journal, InlineExecutor(), 1, Quiet())
+    search.go_on(journal, INLINE, Quiet())
     return journal
 
 
@@ -88,7 +90,9 @@ def test_a_search_goes_on_as_if_there_had_been_no_break(method: str, tmp_path: P
         broken.write()
         journal, observer = Journal.reopen(folder, IDENTITY), Quiet()
         under_way = [trial.trial for trial in journal.running]
-        search_in(folder, method=method, trials=20).go_on(journal, InlineExecutor(), 1, observer)
+        search_in(folder, method=method, trials=20).go_on(
+            journal, INLINE, observer
+        )
         assert found(journal) == found(whole)
         assert observer.told[: len(under_way)] == under_way
         assert len(observer.told) == 20 - sum(t.finished for t in broken.trials)
@@ -106,7 +110,9 @@ def _as_at(turn: int, trial: Trial) -> Trial:
 def test_a_larger_budget_goes_on_with_a_finished_search(tmp_path: Path) -> None:
     run(tmp_path / "search", trials=5)
     journal = Journal.reopen(tmp_path / "search", IDENTITY)
-    search_in(tmp_path / "search", trials=8).go_on(journal, InlineExecutor(), 1, Quiet())
+    search_in(tmp_path / "search", trials=8).go_on(
+        journal, INLINE, Quiet()
+    )
     assert found(journal) == found(run(tmp_path / "other", trials=8))
 
 
@@ -125,7 +131,7 @@ def test_what_fails_costs_itself_alone(tmp_path: Path) -> None:
     search = search_in(tmp_path, run=troubles, trials=9)
     journal = Journal.create(tmp_path, IDENTITY)
     with isolated_executor(workers=3, threads=1, seconds=10) as executor:
-        search.go_on(journal, executor, 3, Quiet())
+        search.go_on(journal, ExecutorWorkers(executor, 3), Quiet())
     reasons = {t.trial: t.reason for t in journal.trials if t.status == "failed"}
     assert reasons == {
         1: "the loss is not finite",
@@ -153,7 +159,7 @@ def test_workers_are_busy_and_the_budget_is_met(tmp_path: Path) -> None:
     search = search_in(tmp_path, run=nap, trials=30)
     journal = Journal.create(tmp_path, IDENTITY)
     with ThreadPoolExecutor(4) as executor:
-        search.go_on(journal, executor, 4, Quiet())
+        search.go_on(journal, ExecutorWorkers(executor, 4), Quiet())
     assert [t.trial for t in journal.trials] == list(range(30))
     first, last = min(t.start for t in journal.trials), max(t.end for t in journal.trials)
     busy = sum((t.end - t.start).total_seconds() for t in journal.trials)
@@ -171,7 +177,9 @@ def test_all_ways_of_proposing_stay_inside_the_space(
         proposals = proposer.ask(2)
         settings = [space.settings(proposal) for proposal in proposals]
         assert all(space.proposal(each) is not None for each in settings)
-        proposer.tell([(p, s["learning_rate"]) for p, s in zip(proposals, settings, strict=True)])
+        proposer.tell(
+            [(p, (s["learning_rate"],)) for p, s in zip(proposals, settings, strict=True)]
+        )
 
 
 def test_conditions_reach_the_optimiser_but_not_a_gaussian_process(tmp_path: Path) -> None:
@@ -190,6 +198,6 @@ def test_conditions_reach_the_optimiser_but_not_a_gaussian_process(tmp_path: Pat
         settings = space.settings(proposal)
         waits = settings["optimizer"] in ("sgd", "lamb") and settings["average"] == 0.9
         assert ("warmup" in settings) == waits
-        proposer.tell([(proposal, 1 - settings.get("warmup", 0.0))])
+        proposer.tell([(proposal, (1 - settings.get("warmup", 0.0),))])
     with pytest.raises(SettingsError, match="choose ET or RF"):
         Proposer(space, TuningSettings(surrogate="GP"), 3, tmp_path)
