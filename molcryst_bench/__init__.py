@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from molcryst_bench.graphs.single import build_graph
     from molcryst_bench.graphs.store import GraphStore, open_store
+    from molcryst_bench.interpret.roughness import rogi, rogi_xd
     from molcryst_bench.models.registry import create_model, list_models
     from molcryst_bench.training.predict import Predictor, load_predictor
 
@@ -24,6 +25,8 @@ __all__ = [
     "list_models",
     "load_predictor",
     "open_store",
+    "rogi",
+    "rogi_xd",
 ]
 
 _HOMES = {
@@ -34,6 +37,8 @@ _HOMES = {
     "list_models": "molcryst_bench.models.registry",
     "load_predictor": "molcryst_bench.training.predict",
     "open_store": "molcryst_bench.graphs.store",
+    "rogi": "molcryst_bench.interpret.roughness",
+    "rogi_xd": "molcryst_bench.interpret.roughness",
 }
 
 

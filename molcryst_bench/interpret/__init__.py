@@ -1,0 +1,1 @@
+"""What models have learnt: roughness, attributions and how far to trust them, embeddings."""
