@@ -18,8 +18,7 @@ from molcryst_bench.base.files import write_json
 from molcryst_bench.bench.cell import CellPlan, plan_cells
 from molcryst_bench.bench.params import load_profile, single_cell
 from molcryst_bench.bench.progress import HISTORY, read_history
-from molcryst_bench.bench.result import CellResult
-from molcryst_bench.bench.runner import finished_result
+from molcryst_bench.bench.result import CellResult, finished_result
 from molcryst_bench.bench.work import run_cell
 from molcryst_bench.cli.console import console, shown
 from molcryst_bench.cli.training import TrainingProgress

@@ -18,6 +18,20 @@ def code_digest(*modules: str) -> str:
     Args:
         modules: full names; a module outside this package counts with its own file alone.
     """
+    return _digest_of_all(modules)
+
+
+def code_parts(*modules: str) -> dict[str, str]:
+    """Return a digest of each module that ``code_digest`` counts, by its name."""
+    return {name: digest_of(source) for name, source in sorted(_sources(modules).items())}
+
+
+@cache
+def _digest_of_all(modules: tuple[str, ...]) -> str:
+    return digest_of(_sources(modules))
+
+
+def _sources(modules: tuple[str, ...]) -> dict[str, str]:
     found: dict[str, str] = {}
     waiting = list(modules)
     while waiting:
@@ -25,7 +39,7 @@ def code_digest(*modules: str) -> str:
         if name not in found:
             found[name], imported = _inspect(name)
             waiting += imported
-    return digest_of(found)
+    return found
 
 
 @cache

@@ -33,6 +33,10 @@ class RunError(MolcrystError):
     """A training or benchmark run that cannot go on."""
 
 
+class StoppedError(RunError):
+    """Work that was told to stop and has kept a checkpoint, from which it goes on."""
+
+
 def unknown_name(kind: str, name: str, known: Iterable[str]) -> str:
     """Say that ``name`` is no ``kind``, and which known name was probably meant."""
     names = sorted(known)

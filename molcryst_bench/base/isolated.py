@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import (
     BrokenExecutor,
     Executor,
@@ -19,7 +19,7 @@ from queue import SimpleQueue
 from threading import RLock
 from typing import Any
 
-from molcryst_bench.base.errors import RunError
+from molcryst_bench.base.errors import RunError, StoppedError
 from molcryst_bench.base.executors import process_pool
 
 
@@ -30,16 +30,26 @@ class IsolatedExecutor(Executor):
     in hand. Here each process is a pool of its own.
     """
 
-    def __init__(self, workers: int, threads: int, seconds: float | None = None) -> None:
+    def __init__(
+        self,
+        workers: int,
+        threads: int,
+        seconds: float | None = None,
+        environments: Sequence[Mapping[str, str]] = (),
+        cores: Sequence[Collection[int]] = (),
+    ) -> None:
         """Start no process yet.
 
         Args:
             workers: processes at the same time.
             threads: of each process.
             seconds: after which work is ended by force; none for no limit.
+            environments: what the environment of each process has of its own, such as its GPU.
+            cores: those of each process, if it is to use no other.
         """
         self.seconds = seconds
-        self._workers = [_Worker(threads) for _ in range(workers)]
+        environments, cores = environments or [{}] * workers, cores or [()] * workers
+        self._workers = [_Worker(threads, *own) for own in zip(environments, cores, strict=True)]
         self._free: SimpleQueue[_Worker] = SimpleQueue()
         for worker in self._workers:
             self._free.put(worker)
@@ -58,6 +68,11 @@ class IsolatedExecutor(Executor):
         for worker in self._workers:
             worker.end()
 
+    def stop(self) -> None:
+        """Tell the processes to stop, as the system does; each is replaced if there is work."""
+        for worker in self._workers:
+            worker.signal(signal.SIGTERM)
+
     def kill(self) -> None:
         """Take no more work, and end the processes at once, with what they have in hand."""
         self._waiting.shutdown(wait=False, cancel_futures=True)
@@ -74,10 +89,14 @@ class IsolatedExecutor(Executor):
 
 @contextmanager
 def isolated_executor(
-    workers: int, threads: int, seconds: float | None = None
+    workers: int,
+    threads: int,
+    seconds: float | None = None,
+    environments: Sequence[Mapping[str, str]] = (),
+    cores: Sequence[Collection[int]] = (),
 ) -> Iterator[Executor]:
     """Yield an ``IsolatedExecutor``; if the block fails or is interrupted it stops at once."""
-    executor = IsolatedExecutor(workers, threads, seconds)
+    executor = IsolatedExecutor(workers, threads, seconds, environments, cores)
     try:
         yield executor
     except BaseException:
@@ -90,8 +109,12 @@ def isolated_executor(
 class _Worker:
     """One process, started when there is work, and again after it has died."""
 
-    def __init__(self, threads: int) -> None:
+    def __init__(
+        self, threads: int, environment: Mapping[str, str], cores: Collection[int]
+    ) -> None:
         self.threads = threads
+        self.environment = environment
+        self.cores = cores
         self.pool: ProcessPoolExecutor | None = None
         self.pid: int | None = None  # known as soon as the lock is free
         self.lock = RLock()
@@ -108,6 +131,9 @@ class _Worker:
         except BrokenExecutor:
             self.end()
             raise
+        except StoppedError:
+            self.kill()  # what one process was told is not for the next piece of work
+            raise
 
     def _handed(self, work: Callable[[], Any]) -> ProcessPoolExecutor:
         """Return the process with work in hand; another one if it has died while idle."""
@@ -123,10 +149,14 @@ class _Worker:
     def kill(self) -> None:
         """End the process by force; more work starts another."""
         with self.lock:
-            if self.pid is not None:
-                with suppress(ProcessLookupError):
-                    os.kill(self.pid, signal.SIGKILL)
+            self.signal(signal.SIGKILL)
             self.end()
+
+    def signal(self, number: signal.Signals) -> None:
+        """Send the process a signal."""
+        with self.lock, suppress(ProcessLookupError):
+            if self.pid is not None:
+                os.kill(self.pid, number)
 
     def close(self) -> None:
         """End the process by force, and start none any more."""
@@ -147,8 +177,16 @@ class _Worker:
                 raise BrokenExecutor("the executor has been stopped")
             if self.pool is None:
                 self.pool = process_pool(1, self.threads)
-                self.pid = self.pool.submit(os.getpid).result()
+                self.pid = self.pool.submit(_settle_in, self.environment, self.cores).result()
             return self.pool
+
+
+def _settle_in(environment: Mapping[str, str], cores: Collection[int]) -> int:
+    """Take what belongs to a worker process alone, before libraries look; return its number."""
+    os.environ.update(environment)
+    if cores:
+        os.sched_setaffinity(0, cores)
+    return os.getpid()
 
 
 _taken: list[Callable[[], Any]] = []

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from molcryst_bench.base.code import code_digest
+from molcryst_bench.base.code import code_digest, code_parts
 from molcryst_bench.base.files import digest_of
 from molcryst_bench.base.project import store_path
 from molcryst_bench.bench.params import Params, Tracking
@@ -56,13 +56,18 @@ class CellPlan:
     split_digest: str
     code_digest: str
     key: str
+    decisive: dict[str, Any]  # what the key is a digest of
     tracking: Tracking  # decides no number
     search: SearchPlan | None = None  # that finds better settings, from which others are trained
 
     @property
     def trains(self) -> bool:
         """Whether the model is trained by gradient descent."""
-        return not issubclass(get_model_class(self.cell.model), ClosedFormModel)
+        return _trains(self.cell.model)
+
+    def parts(self) -> dict[str, Any]:
+        """Return all that the key depends on, the code file by file."""
+        return {**self.decisive, "code": code_parts(*_modules(self.cell.model))}
 
 
 def plan_cells(params: Params) -> list[CellPlan]:
@@ -86,8 +91,7 @@ def _plan(params: Params, task: Task, cell: Cell, store: GraphStore, split_diges
     hyperparameters = complete_hyperparameters(task, store, cell.model, given)
     published = published_training(task, store, cell.model)
     training = params.training_of(cell.model, task.dataset, published)
-    model = get_model_class(cell.model)
-    code = code_digest(model.__module__, *_FITTING)
+    code = code_digest(*_modules(cell.model))
     settings = params.models[cell.model].search
     search = None
     if settings is not None:
@@ -100,7 +104,7 @@ def _plan(params: Params, task: Task, cell: Cell, store: GraphStore, split_diges
         "code": code,
         "hyperparameters": hyperparameters,
         # A closed-form baseline does not read the training settings.
-        "training": None if issubclass(model, ClosedFormModel) else _decisive_of(training),
+        "training": _decisive_of(training) if _trains(cell.model) else None,
         **({} if search is None else {"search": search.decisive}),
     }
     return CellPlan(
@@ -115,9 +119,19 @@ def _plan(params: Params, task: Task, cell: Cell, store: GraphStore, split_diges
         split_digest=split_digest,
         code_digest=code,
         key=digest_of(decisive),
+        decisive=decisive,
         tracking=params.tracking,
         search=search,
     )
+
+
+def _trains(model: str) -> bool:
+    return not issubclass(get_model_class(model), ClosedFormModel)
+
+
+def _modules(model: str) -> tuple[str, ...]:
+    """Return the modules that decide the numbers of a model, with all that they import."""
+    return get_model_class(model).__module__, *_FITTING
 
 
 def _decisive_of(training: TrainingSettings) -> dict[str, Any]:

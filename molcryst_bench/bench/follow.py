@@ -9,7 +9,7 @@ import torch
 
 from molcryst_bench.bench.cell import CellPlan
 from molcryst_bench.bench.progress import checkpoint_path
-from molcryst_bench.bench.runner import finished_result
+from molcryst_bench.bench.result import finished_result
 from molcryst_bench.graphs.store import open_store
 from molcryst_bench.training.data import TaskData
 from molcryst_bench.training.fit import fit

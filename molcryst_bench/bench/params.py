@@ -54,6 +54,10 @@ class ExecutorSettings(Settings):
         default="auto", description="processes; auto fills the cores"
     )
     threads: int = Field(default=1, gt=0, description="of each process")
+    site: str | None = Field(
+        default=None,
+        description="in place of processes here: a file, or the name of one in conf/executors",
+    )
 
     def worker_count(self) -> int:
         """Return the number of worker processes."""

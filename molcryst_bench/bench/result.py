@@ -6,7 +6,7 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 from types import NoneType
-from typing import Any, get_args
+from typing import TYPE_CHECKING, Any, get_args
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -15,6 +15,9 @@ from pydantic import ValidationError
 from molcryst_bench.base.files import whole_file, write_json
 from molcryst_bench.base.settings import Settings
 from molcryst_bench.training.bootstrap import Bounds
+
+if TYPE_CHECKING:
+    from molcryst_bench.bench.cell import CellPlan
 
 RESULTS, RESULT = "results", "cell.json"
 
@@ -96,6 +99,14 @@ def read_result(folder: Path) -> CellResult | None:
         return CellResult.model_validate(json.loads((folder / RESULT).read_text(encoding="utf-8")))
     except (OSError, ValueError, ValidationError):
         return None
+
+
+def finished_result(plan: CellPlan, results: Path) -> CellResult | None:
+    """Return the result of a cell if it belongs to just this plan."""
+    result = read_result(results / plan.cell.name)
+    if result is None or result.key != plan.key:
+        return None
+    return result.model_copy(update={"profile": plan.profile})  # profiles may share cells
 
 
 def write_result(folder: Path, result: CellResult) -> None:

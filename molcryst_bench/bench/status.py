@@ -1,46 +1,110 @@
-"""What state each cell is in, for people."""
+"""What state each cell is in, for people; quick, since nothing is planned, trained or opened."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import csv
+import json
+import time
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Literal, NamedTuple
 
-from molcryst_bench.base.locks import is_held
-from molcryst_bench.bench.cell import CellPlan
-from molcryst_bench.bench.ledger import LEDGER, Ledger
-from molcryst_bench.bench.progress import epochs_so_far
-from molcryst_bench.bench.result import RESULTS, read_result
-from molcryst_bench.bench.runner import LOCK, finished_result
+from molcryst_bench.bench.estimates import Estimates
+from molcryst_bench.bench.ledger import LEDGER, Entry, Ledger
+from molcryst_bench.bench.planned import Planned
+from molcryst_bench.bench.running import Running, list_running
+from molcryst_bench.bench.schedule import simulate
+from molcryst_bench.bench.seat import Driver, driver_at_work
 
 CellState = Literal["done", "running", "failed", "stale", "queued"]
+_RESULTS, _RESULT, _HISTORY = "results", "cell.json", "history.csv"
 
 
 class CellStatus(NamedTuple):
     """A cell, its state, and a word on it."""
 
-    plan: CellPlan
+    cell: str
     state: CellState
     detail: str
-    seconds: float  # that it took, if done
+    entry: Entry | None = None
 
 
-def status_of_all(plans: Sequence[CellPlan], leaderboard: Path) -> list[CellStatus]:
+class BenchStatus(NamedTuple):
+    """The state of a benchmark."""
+
+    cells: list[CellStatus]
+    driver: Driver | None  # who is at work
+    seconds_left: float | None  # with the workers of the driver, or of the profile
+    workers: int
+
+
+def status_of_all(planned: Sequence[Planned], leaderboard: Path, workers: int = 1) -> BenchStatus:
     """Return the status of every cell of a profile."""
-    at_work = is_held(leaderboard / LOCK)
-    ledger = Ledger(leaderboard / LEDGER)
-    return [_status(plan, leaderboard / RESULTS, ledger, at_work) for plan in plans]
+    driver = driver_at_work(leaderboard)
+    entries = Ledger(leaderboard / LEDGER).entries
+    words = list_running(leaderboard) if driver is not None else {}
+    running = {n: w for n, w in words.items() if driver is not None and w.token == driver.token}
+    results = leaderboard / _RESULTS
+    cells = [_status(cell, results, entries.get(cell.cell), running) for cell in planned]
+    if driver is not None and driver.workers:
+        workers = driver.workers
+    return BenchStatus(cells, driver, _seconds_left(cells, entries, running, workers), workers)
 
 
-def _status(plan: CellPlan, results: Path, ledger: Ledger, at_work: bool) -> CellStatus:
-    if result := finished_result(plan, results):
-        return CellStatus(plan, "done", result.errors_in_words, result.train_seconds)
-    if at_work and (epochs := epochs_so_far(plan, results)) is not None:
-        total = f" of {plan.training.epochs}" if plan.trains else ""
-        return CellStatus(plan, "running", f"epoch {len(epochs)}{total}", 0.0)
-    entry = ledger.entries.get(plan.cell.name)
-    if entry and entry.state == "failed" and entry.key == plan.key:
-        return CellStatus(plan, "failed", entry.reason, 0.0)
-    if read_result(results / plan.cell.name):
-        return CellStatus(plan, "stale", "made with other data, code or settings", 0.0)
-    return CellStatus(plan, "queued", "", 0.0)
+def _status(
+    planned: Planned, results: Path, entry: Entry | None, running: Mapping[str, Running]
+) -> CellStatus:
+    folder = results / planned.cell
+    known = entry if entry is not None and entry.key == planned.key else None
+    has_result = (folder / _RESULT).exists()
+    if has_result and known is not None and known.state == "done":
+        return CellStatus(planned.cell, "done", known.note, known)
+    if (word := running.get(planned.cell)) is not None:
+        return CellStatus(planned.cell, "running", _progress(planned, folder, word), known)
+    if known is not None and known.state == "failed":
+        return CellStatus(planned.cell, "failed", known.reason, known)
+    if has_result:
+        return _of_unknown(planned, folder)
+    return CellStatus(planned.cell, "queued", known.reason if known is not None else "", known)
+
+
+def _of_unknown(planned: Planned, folder: Path) -> CellStatus:
+    """Look into a result that the ledger does not know."""
+    try:
+        key = json.loads((folder / _RESULT).read_text(encoding="utf-8"))["key"]
+    except (OSError, ValueError, TypeError, KeyError):
+        return CellStatus(planned.cell, "stale", "the result is damaged")
+    if key == planned.key:
+        return CellStatus(planned.cell, "done", "")
+    return CellStatus(planned.cell, "stale", "made with other data, code or settings")
+
+
+def _progress(planned: Planned, folder: Path, word: Running) -> str:
+    path = folder.with_name(f".{folder.name}.partial") / _HISTORY
+    try:
+        with path.open(newline="", encoding="utf-8") as file:
+            epochs = sum(1 for _ in csv.reader(file)) - 1
+    except OSError:
+        epochs = 0
+    where = f"on {word.where}"
+    return f"epoch {epochs} of {planned.epochs}, {where}" if planned.trains else where
+
+
+def _seconds_left(
+    cells: Sequence[CellStatus],
+    entries: Mapping[str, Entry],
+    running: Mapping[str, Running],
+    workers: int,
+) -> float | None:
+    """Estimate from what cells of the same models have cost; none where one has cost nothing."""
+    estimates = Estimates(entries)
+    left = []
+    for status in cells:
+        if status.state in ("done", "failed"):
+            continue
+        seconds = estimates.seconds(status.cell)
+        if seconds is None:
+            return None
+        begun = running.get(status.cell)
+        left.append(max(0.0, seconds - (time.time() - begun.since)) if begun else seconds)
+    return simulate(left, workers).seconds

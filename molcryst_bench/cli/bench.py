@@ -1,43 +1,127 @@
-"""``molcryst bench``: run the benchmark, or see how far it is."""
+"""``molcryst bench``: run the benchmark, see how far it is, and what it will take."""
 
 from __future__ import annotations
 
+from collections.abc import Collection
+from typing import TYPE_CHECKING
+
 import click
+
+if TYPE_CHECKING:
+    from molcryst_bench.bench.cell import CellPlan
+    from molcryst_bench.bench.executors.choose import Chosen
+
+_workers_option = click.option(
+    "--workers", type=click.IntRange(min=1), help="In place of the settings."
+)
+_executor_option = click.option(
+    "--executor",
+    metavar="NAME",
+    help="A .yaml file, or the name of one in conf/executors, in place of params.yaml.",
+)
 
 
 @click.group()
 def bench() -> None:
-    """Run the benchmark, or see how far it is."""
+    """Run the benchmark, see how far it is, and what it will take."""
 
 
 @bench.command("run")
-@click.option("--workers", type=click.IntRange(min=1), help="In place of params.yaml.")
-def run_command(workers: int | None) -> None:
-    """Run every model on every task with every seed, except what is done already."""
-    from molcryst_bench.base.executors import worker_pool
-    from molcryst_bench.base.project import leaderboard_folder
-    from molcryst_bench.bench.cell import plan_cells
-    from molcryst_bench.bench.params import load_params
-    from molcryst_bench.bench.runner import run_bench
-    from molcryst_bench.cli.board import Board
+@_workers_option
+@_executor_option
+def run_command(workers: int | None, executor: str | None) -> None:
+    """Run every model on every task with every seed, except what is done already.
 
-    params = load_params()
-    plans = plan_cells(params)
-    count = workers or params.executor.worker_count()
-    leaderboard = leaderboard_folder()
-    with worker_pool(count, params.executor.threads) as executor, Board(leaderboard) as board:
-        run_bench(plans, leaderboard, executor, board)
+    Interrupt or kill it, or its workers, at any time: the same command goes on.
+    """
+    _run(*_planned(workers, executor))
+
+
+@bench.command("retry")
+@click.argument("cells", nargs=-1)
+@_workers_option
+@_executor_option
+def retry_command(cells: tuple[str, ...], workers: int | None, executor: str | None) -> None:
+    """Run again what has failed, or those of CELLS that have: molcryst bench retry 'qm9/*'."""
+    from fnmatch import fnmatchcase
+
+    from molcryst_bench.base.project import leaderboard_folder
+    from molcryst_bench.bench.ledger import LEDGER, Ledger
+
+    site, plans = _planned(workers, executor)
+    ledger = Ledger(leaderboard_folder() / LEDGER)
+    entries = {plan.cell.name: ledger.get(plan.cell.name, plan.key) for plan in plans}
+    failed = {name for name, entry in entries.items() if entry and entry.state == "failed"}
+    chosen = {n for n in failed if not cells or any(fnmatchcase(n, each) for each in cells)}
+    if not chosen:
+        click.echo("No such cell has failed." if cells else "No cell has failed.")
+        return
+    _run(site, plans, only=chosen)
 
 
 @bench.command("status")
-def status_command() -> None:
+@click.option("--all", "everything", is_flag=True, help="A row for each cell, however many.")
+def status_command(everything: bool) -> None:
     """Show the state of every cell of the active profile."""
+    from molcryst_bench.base.project import leaderboard_folder, project_root
+    from molcryst_bench.bench.planned import planned_cells
+    from molcryst_bench.bench.status import status_of_all
+    from molcryst_bench.cli.states import show_status
+
+    leaderboard = leaderboard_folder()
+    profile = planned_cells(project_root(), leaderboard)
+    show_status(status_of_all(profile.cells, leaderboard, profile.workers), everything)
+
+
+@bench.command("explain")
+@click.argument("cell")
+def explain_command(cell: str) -> None:
+    """Say what state CELL is in and why, such as: molcryst bench explain qm9/homo/schnet/0.
+
+    Of a stale one, what has changed since it was run.
+    """
+    from molcryst_bench.base.errors import SettingsError, unknown_name
     from molcryst_bench.base.project import leaderboard_folder
     from molcryst_bench.bench.cell import plan_cells
     from molcryst_bench.bench.params import load_params
-    from molcryst_bench.bench.status import status_of_all
-    from molcryst_bench.cli.board import show_status
+
+    plans = {plan.cell.name: plan for plan in plan_cells(load_params())}
+    if cell not in plans:
+        raise SettingsError(unknown_name("cell", cell, plans))
+    from molcryst_bench.cli.explain_cell import explain_cell
+
+    explain_cell(plans[cell], leaderboard_folder())
+
+
+def _planned(workers: int | None, executor: str | None) -> tuple[Chosen, list[CellPlan]]:
+    """Return where to run, and all cells with as many threads as there."""
+    from molcryst_bench.bench.cell import plan_cells
+    from molcryst_bench.bench.executors.choose import choose_site
+    from molcryst_bench.bench.params import load_params
 
     params = load_params()
-    statuses = status_of_all(plan_cells(params), leaderboard_folder())
-    show_status(statuses, params.executor.worker_count())
+    settings = params.executor
+    chosen = choose_site(
+        executor or settings.site, workers, settings.threads, settings.worker_count()
+    )
+    there = settings.model_copy(update={"threads": chosen.site.threads})
+    return chosen, plan_cells(params.model_copy(update={"executor": there}))
+
+
+def _run(chosen: Chosen, plans: list[CellPlan], only: Collection[str] | None = None) -> None:
+    from molcryst_bench.base.project import leaderboard_folder
+    from molcryst_bench.bench.campaign import Conditions
+    from molcryst_bench.bench.result import RESULTS
+    from molcryst_bench.bench.runner import run_bench
+    from molcryst_bench.bench.searches import searching
+    from molcryst_bench.cli.board import Board
+    from molcryst_bench.cli.tuning import tell_trial
+
+    leaderboard, site = leaderboard_folder(), chosen.site
+    conditions = Conditions(slots=site.slots, grace=site.grace, executor=chosen.name)
+    with (
+        site.executor(leaderboard) as pool,
+        Board(leaderboard) as board,
+        searching(pool, leaderboard / RESULTS, site.slots or 1, tell_trial) as executor,
+    ):
+        run_bench(plans, leaderboard, executor, board, conditions, only)

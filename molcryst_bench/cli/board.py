@@ -9,18 +9,18 @@ from types import TracebackType
 from typing import Self
 
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
-from rich.table import Table
 
 from molcryst_bench.bench.cell import CellPlan
 from molcryst_bench.bench.progress import epochs_so_far
 from molcryst_bench.bench.result import RESULTS, CellResult
-from molcryst_bench.bench.status import CellStatus
+from molcryst_bench.bench.seat import Driver
 from molcryst_bench.cli.console import console
 from molcryst_bench.cli.training import errors_in_words, time_left
+from molcryst_bench.cli.tuning import in_words
 from molcryst_bench.training.history import Epoch
+from molcryst_bench.tuning.journal import Journal, Trial
 
 _LINE_SECONDS = 60.0  # between two words on the running cells in a log
-_COLORS = {"done": "green", "running": "cyan", "failed": "red", "stale": "yellow", "queued": "dim"}
 
 
 class Board:
@@ -38,7 +38,6 @@ class Board:
             transient=True,
             disable=not console.is_terminal,
         )
-        self.plans: list[CellPlan] = []
         self.bars: dict[str, TaskID] = {}
         self.all_cells: TaskID | None = None
         self.printed = time.monotonic()
@@ -55,13 +54,14 @@ class Board:
     ) -> None:
         self.progress.stop()
 
-    def waiting(self) -> None:
-        """Say that another driver is at work."""
-        console.print("Another run is at work on these results; waiting for it to end ...")
+    def waiting(self, driver: Driver | None) -> None:
+        """Say who else is at work."""
+        who = f" ({driver.in_words})" if driver is not None else ""
+        line = f"Another run is at work on these results{who}; waiting for it to end ..."
+        console.print(line, highlight=False, markup=False, soft_wrap=True)
 
     def started(self, plans: Sequence[CellPlan], finished: int) -> None:
         """Say how much there is to do."""
-        self.plans = list(plans)
         total = len(plans) + finished
         if plans:
             console.print(f"{total} cells, {finished} of them done before", highlight=False)
@@ -69,20 +69,30 @@ class Board:
             console.print(f"All {total} cells were done before", highlight=False)
         self.all_cells = self.progress.add_task("cells", total=total, completed=finished, word="")
 
-    def tick(self) -> None:
+    def tick(self, running: Sequence[CellPlan]) -> None:
         """Move the bars of the running cells."""
         if self.progress.disable and time.monotonic() - self.printed < _LINE_SECONDS:
             return
-        for plan in self.plans:
+        for plan in running:
             epochs = epochs_so_far(plan, self.results)
             if epochs is not None and plan.trains:
                 self._tell(plan, epochs)
 
+    def trial(self, search: str, trial: Trial, journal: Journal) -> None:
+        """Say what a trial of a search has come to."""
+        line = f"{search}: trial {trial.trial + 1}: {in_words(trial)}"
+        console.print(line, highlight=False, markup=False, soft_wrap=True)
+
+    def again(self, plan: CellPlan, reason: str) -> None:
+        """Say that a cell will be run again, from its checkpoint."""
+        self._remove_bar(plan.cell.name)
+        line = f"{plan.cell.name}: in the queue again: {reason}"
+        console.print(line, style="yellow", highlight=False, markup=False, soft_wrap=True)
+
     def ended(self, plan: CellPlan, result: CellResult | None, reason: str) -> None:
         """Print the error of a cell, or why there is none."""
         name = plan.cell.name
-        if (bar := self.bars.pop(name, None)) is not None:
-            self.progress.remove_task(bar)
+        self._remove_bar(name)
         if self.all_cells is not None:
             self.progress.advance(self.all_cells)
         if result is None:
@@ -90,6 +100,10 @@ class Board:
         else:
             error = f"test error {result.errors_in_words}"
             console.print(f"{name}: {error} in {result.train_seconds:.0f} s", highlight=False)
+
+    def _remove_bar(self, name: str) -> None:
+        if (bar := self.bars.pop(name, None)) is not None:
+            self.progress.remove_task(bar)
 
     def _tell(self, plan: CellPlan, epochs: Sequence[Epoch]) -> None:
         """Move the bar of a running cell, or print a line in a log."""
@@ -110,27 +124,3 @@ class Board:
         if name not in self.bars:
             self.bars[name] = self.progress.add_task(name, total=total, word=word)
         self.progress.update(self.bars[name], completed=epoch, word=word)
-
-
-def show_status(statuses: Sequence[CellStatus], workers: int) -> None:
-    """Print a table of all cells, and about how long the rest will take."""
-    table = Table("cell", "state", "")
-    for status in statuses:
-        color = _COLORS[status.state]
-        table.add_row(status.plan.cell.name, f"[{color}]{status.state}[/{color}]", status.detail)
-    console.print(table)
-    done = sum(status.state == "done" for status in statuses)
-    console.print(f"{done} of {len(statuses)} cells done{_time_left(statuses, workers)}")
-
-
-def _time_left(statuses: Sequence[CellStatus], workers: int) -> str:
-    """Estimate from the finished cells of the same model, where there are any."""
-    seconds: dict[str, list[float]] = {}
-    for status in statuses:
-        if status.state == "done":
-            seconds.setdefault(status.plan.cell.model, []).append(status.seconds)
-    left = [status.plan.cell.model for status in statuses if status.state != "done"]
-    if not left or any(model not in seconds for model in left):
-        return ""
-    total = sum(sum(seconds[model]) / len(seconds[model]) for model in left)
-    return f", about {total / workers / 60:.0f} minutes left with {workers} workers"

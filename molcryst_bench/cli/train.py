@@ -105,7 +105,7 @@ def _settings_in_words(plan: CellPlan, changes: tuple[str, ...]) -> str:
 
 def _run(plan: CellPlan, output: Path, resume: bool) -> CellResult:
     """Train one seed and say how good it is."""
-    from molcryst_bench.bench.runner import finished_result
+    from molcryst_bench.bench.result import finished_result
     from molcryst_bench.cli.console import shown
 
     done = finished_result(plan, output) if resume else None

@@ -15,25 +15,40 @@ from typing import Any
 import lightning as L
 import torch
 
-from molcryst_bench.base.errors import RunError
+from molcryst_bench.base.errors import RunError, StoppedError
 from molcryst_bench.base.files import whole_file
+from molcryst_bench.base.stopping import heed_signals, told_to_stop
 
 CHECKPOINT_SECONDS = 20.0  # of work that a kill may cost
 
 
 class Checkpoints(L.Callback):
-    """Writes a checkpoint now and then, and brings the random numbers back."""
+    """Writes a checkpoint now and then, and brings the random numbers back.
+
+    Work that is told to stop does so at the end of an epoch, with a checkpoint.
+    """
 
     def __init__(self, path: Path, seconds: float) -> None:
         self.path = path
         self.seconds = seconds
         self.written = time.perf_counter()
 
+    def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """Heed signals where Lightning would break off in the middle of an epoch."""
+        heed_signals()
+
     def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Write a checkpoint if the last one is old enough; all ranks, because they meet there."""
-        due = time.perf_counter() - self.written >= self.seconds
-        if not trainer.strategy.broadcast(due):  # by the clock of the first rank
-            return
+        stop = told_to_stop()
+        due = stop or time.perf_counter() - self.written >= self.seconds
+        due, stop = trainer.strategy.broadcast((due, stop))  # by the clock of the first rank
+        if due:
+            self._write(trainer)
+        if stop:
+            epoch = f"epoch {trainer.current_epoch + 1} of {trainer.max_epochs}"
+            raise StoppedError(f"told to stop; there is a checkpoint after {epoch}")
+
+    def _write(self, trainer: L.Trainer) -> None:
         with whole_file(self.path) if trainer.is_global_zero else nullcontext(self.path) as partial:
             trainer.save_checkpoint(partial)
         self.written = time.perf_counter()

@@ -11,6 +11,7 @@ import yaml
 from molcryst_bench.bench.cell import CellPlan
 from molcryst_bench.bench.params import Params, load_params
 from molcryst_bench.bench.result import CellResult
+from molcryst_bench.bench.seat import Driver
 
 SETTINGS: dict[str, Any] = {
     "profile": "test",
@@ -46,15 +47,20 @@ class Record:
         self.began: list[str] = []
         self.done: dict[str, CellResult] = {}
         self.failed: dict[str, str] = {}
+        self.seen: set[str] = set()  # cells that were being run
+        self.returned: list[tuple[str, str]] = []  # to the queue, and why
 
-    def waiting(self) -> None:
+    def waiting(self, driver: Driver | None) -> None:
         raise AssertionError("nobody else is at work")
 
     def started(self, plans: Sequence[CellPlan], finished: int) -> None:
         self.began = [plan.cell.name for plan in plans]
 
-    def tick(self) -> None:
-        """Nothing moves here."""
+    def tick(self, running: Sequence[CellPlan]) -> None:
+        self.seen |= {plan.cell.name for plan in running}
+
+    def again(self, plan: CellPlan, reason: str) -> None:
+        self.returned.append((plan.cell.name, reason))
 
     def ended(self, plan: CellPlan, result: CellResult | None, reason: str) -> None:
         if result is None:

@@ -15,13 +15,17 @@ from bench_project import Record, write_params
 
 import molcryst_bench as mb
 from molcryst_bench.base.errors import RunError
-from molcryst_bench.base.executors import InlineExecutor, worker_pool
-from molcryst_bench.base.locks import exclusive
+from molcryst_bench.base.executors import InlineExecutor
+from molcryst_bench.base.isolated import isolated_executor
 from molcryst_bench.bench.cell import plan_cells
+from molcryst_bench.bench.ledger import LEDGER
 from molcryst_bench.bench.params import Params
+from molcryst_bench.bench.planned import Planned, planned_cells
 from molcryst_bench.bench.result import CellResult
-from molcryst_bench.bench.runner import LOCK, run_bench
-from molcryst_bench.bench.status import status_of_all
+from molcryst_bench.bench.runner import run_bench
+from molcryst_bench.bench.running import announced
+from molcryst_bench.bench.seat import seat
+from molcryst_bench.bench.status import BenchStatus, status_of_all
 from molcryst_bench.graphs.store import GraphStore
 
 ALL = {f"qm9/{t}/{m}/{s}" for t in ("homo", "zpve") for m in ("ridge", "schnet") for s in (0, 1)}
@@ -40,9 +44,21 @@ def run(params: Params, project: Path) -> Record:
     return record
 
 
+def status(project: Path) -> BenchStatus:
+    leaderboard = project / "leaderboard"
+    return status_of_all(planned_cells(project, leaderboard).cells, leaderboard)
+
+
 def states(params: Params, project: Path) -> dict[str, str]:
-    statuses = status_of_all(plan_cells(params), project / "leaderboard")
-    return {status.plan.cell.name: status.state for status in statuses}
+    planned = [
+        Planned(plan.cell.name, plan.key, plan.trains, plan.training.epochs)
+        for plan in plan_cells(params)
+    ]
+    found = {
+        cell.cell: cell.state for cell in status_of_all(planned, project / "leaderboard").cells
+    }
+    assert {cell.cell: cell.state for cell in status(project).cells} == found
+    return found
 
 
 def numbers(results: dict[str, CellResult]) -> dict[str, tuple[Any, ...]]:
@@ -140,7 +156,7 @@ def test_worker_processes_give_the_same_numbers(project: Path) -> None:
     outcomes = []
     for workers in (1, 2):
         record = Record()
-        with worker_pool(workers, threads=1) as executor:
+        with isolated_executor(workers, threads=1) as executor:
             run_bench(plans, project / f"leaderboard-{workers}", executor, record)
         outcomes.append(numbers(record.done))
     threads = torch.get_num_threads()
@@ -178,11 +194,11 @@ def test_a_failure_keeps_the_older_result_of_the_cell(project: Path) -> None:
     assert first.done["qm9/homo/schnet/0"].key == json.loads(before)["key"]
 
 
-@pytest.mark.parametrize("content", ["", "{", "[]", '{"qm9/homo/ridge/0": {"nonsense": 1}}'])
+@pytest.mark.parametrize("content", ["", "{", "[]", '{"cell": "qm9/homo/ridge/0", "nonsense": 1}'])
 def test_a_damaged_ledger_costs_nothing(project: Path, content: str) -> None:
     params = write_params(project)
     run(params, project)
-    (project / "leaderboard" / "ledger.json").write_text(content)
+    (project / "leaderboard" / LEDGER).write_text(content)
     assert set(states(params, project).values()) == {"done"}
     assert run(params, project).began == []
 
@@ -206,19 +222,28 @@ def test_what_a_killed_cell_has_left_does_no_harm(project: Path) -> None:
 
 
 def test_status_of_a_cell_that_is_being_run(project: Path) -> None:
-    params = write_params(project)
-    partial = project / "leaderboard/results/qm9/homo/schnet/.0.partial"
+    write_params(project)
+    leaderboard = project / "leaderboard"
+    partial = leaderboard / "results/qm9/homo/schnet/.0.partial"
     partial.mkdir(parents=True)
     (partial / "history.csv").write_text(
         "epoch,train_loss,valid_mae,learning_rate,seconds\n1,0.5,90.1,0.001,2.5\n"
     )
-    with exclusive(project / "leaderboard" / LOCK):
-        found = {
-            s.plan.cell.name: s for s in status_of_all(plan_cells(params), project / "leaderboard")
-        }
+    with (
+        seat(leaderboard, on_wait=lambda driver: None, workers=3) as driver,
+        announced("qm9/homo/schnet/0", leaderboard, driver.token),
+        announced("qm9/homo/schnet/1", leaderboard, "of a driver that was killed"),
+    ):
+        at_work = status(project)
+    found = {cell.cell: cell for cell in at_work.cells}
+    assert at_work.driver == driver
+    assert at_work.workers == 3
     assert found["qm9/homo/schnet/0"].state == "running"
-    assert found["qm9/homo/schnet/0"].detail == "epoch 1 of 2"
+    assert found["qm9/homo/schnet/0"].detail.startswith("epoch 1 of 2, on ")
     assert found["qm9/homo/schnet/1"].state == "queued"
+    afterwards = status(project)
+    assert afterwards.driver is None
+    assert {cell.state for cell in afterwards.cells} == {"queued"}
 
 
 class DyingExecutor(InlineExecutor):

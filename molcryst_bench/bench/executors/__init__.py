@@ -1,0 +1,1 @@
+"""Where cells run: each site is a YAML file that becomes a ``concurrent.futures.Executor``."""
