@@ -17,6 +17,7 @@ from molcryst_bench.graphs import gather
 from molcryst_bench.graphs.separable import separable_batch
 
 if TYPE_CHECKING:
+    from molcryst_bench.graphs.scratch import Scratch
     from molcryst_bench.graphs.store import GraphStore
 
 
@@ -51,15 +52,19 @@ class FlatGraphs:
         store: GraphStore,
         targets: Sequence[str] | None = None,
         blocks: Sequence[slice] | None = None,
+        scratch: Scratch | None = None,
     ) -> FlatGraphs:
-        """Read blocks of graphs of a store, everything by default, into memory."""
+        """Read blocks of graphs of a store, everything by default.
+
+        With ``scratch`` they last until others are read into it.
+        """
         names = list(store.targets) if targets is None else check_targets(targets, store.targets)
         by_level = {
             level: [f"targets/{name}" for name in names if store.targets[name].level == level]
             for level in ("graph", "node")
         }
         graphs = [slice(0, len(store))] if blocks is None else list(blocks)
-        offsets = [_read_offsets(store, block) for block in graphs]
+        offsets = _read_offsets(store, graphs)
         nodes, edges = (
             [slice(int(each[0, kind]), int(each[-1, kind])) for each in offsets] for kind in (0, 1)
         )
@@ -70,7 +75,7 @@ class FlatGraphs:
         wanted |= dict.fromkeys(["nodes/position", "nodes/atomic_number", *by_level["node"]], nodes)
         wanted |= dict.fromkeys(["graphs/cell"] if periodic else [], graphs)
         wanted |= dict.fromkeys([*by_level["graph"], *features], graphs)
-        arrays = store.read_all(wanted)
+        arrays = store.read_all(wanted, scratch)
         rows = sum(block.stop - block.start for block in graphs)
         return cls(
             offset=_joined_offsets(offsets),
@@ -129,28 +134,19 @@ class FlatGraphs:
         Raises:
             IndexError: if there is no such graph.
         """
-        rows = torch.as_tensor(rows, dtype=torch.int64)
-        nodes, edges = self._ranges(rows)
-        z, pos, graph = self._atoms(nodes)
-        content: dict[str, Any] = {
-            "z": torch.from_numpy(z),
-            "pos": torch.from_numpy(pos),
-            "edge_index": torch.from_numpy(self._edge_index(nodes, edges)),
-            "targets": self._targets(rows, nodes),
-        }
+        chosen = torch.as_tensor(rows, dtype=torch.int64).numpy()
+        start, ptr = self._locate(chosen)
+        content: dict[str, Any] = self._structures(start, ptr)
+        content["targets"] = self._targets(chosen, _Ranges(start[0], ptr[0]))
         if self.lattice is not None:
-            content["cell"] = self.lattice.cell.index_select(0, rows)
-            content["edge_shift"] = torch.from_numpy(self._edge_shift(self.lattice.shift, edges))
+            content |= self._lattices(self.lattice, chosen, start, ptr)
         if self.feature_names:
-            content["features"] = self.features.index_select(0, rows)
-        content["batch"] = torch.from_numpy(graph)
-        content["ptr"] = torch.from_numpy(nodes.ptr)
-        content["symmetric"] = self.symmetric
-        return separable_batch(content, nodes.ptr, edges.ptr * self._directions)
+            content["features"] = torch.from_numpy(self.features.numpy()[chosen])
+        return separable_batch(content, ptr[0], ptr[1] * self._directions)
 
     def take(self, rows: Tensor) -> FlatGraphs:
         """Return some of the graphs, in the order of ``rows``."""
-        nodes, edges = self._ranges(rows)
+        nodes, edges = map(_Ranges, *self._locate(rows.numpy()))
         lattice = self.lattice
         return replace(
             self,
@@ -168,38 +164,46 @@ class FlatGraphs:
             features=self.features[rows],
         )
 
-    def _ranges(self, rows: Tensor) -> tuple[_Ranges, _Ranges]:
-        """Return where the nodes and the edges of some graphs lie."""
+    def _locate(self, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return where graphs begin here, (2, graphs), and in a batch, (2, graphs + 1)."""
         start, ptr = np.empty((2, len(rows)), np.int64), np.empty((2, len(rows) + 1), np.int64)
-        parts = (self.position.reshape(-1), self.atomic_number, self.sender, self.receiver)
-        gather.locate(self.offset, rows.numpy(), *parts, start, ptr)
-        nodes, edges = map(_Ranges, start, ptr)
-        return nodes, edges
+        gather.locate(self.offset, rows, *self._flat, start, ptr)
+        return start, ptr
 
-    def _atoms(self, nodes: _Ranges) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Return atomic numbers, positions and graphs of all atoms of a batch."""
-        count = nodes.ptr[-1]
-        pos, (z, graph) = np.empty((count, 3), np.float32), np.empty((2, count), np.int64)
-        source = (self.position.reshape(-1), self.atomic_number)
-        gather.copy_atoms(*source, *nodes, pos.reshape(-1), z, graph)
-        return z, pos, graph
+    @property
+    def _flat(self) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+        return self.position.reshape(-1), self.atomic_number, self.sender, self.receiver
 
-    def _edge_index(self, nodes: _Ranges, edges: _Ranges) -> np.ndarray:
-        index = np.empty((2, edges.ptr[-1] * self._directions), np.int64)
-        write = gather.number_pairs if self.symmetric else gather.number_ends
-        write(self.sender, self.receiver, *edges, nodes.ptr[:-1], index)
-        return index
+    def _structures(self, start: np.ndarray, ptr: np.ndarray) -> dict[str, Any]:
+        """Return the atoms of a batch and their neighbours."""
+        nodes, edges = ptr[:, -1].tolist()
+        pos, (z, graph) = np.empty((nodes, 3), np.float32), np.empty((2, nodes), np.int64)
+        index = np.empty((2, edges * self._directions), np.int64)
+        into = (pos.reshape(-1), z, graph, index)
+        gather.write_structures(*self._flat, self.symmetric, start, ptr, *into)
+        return {
+            "z": torch.from_numpy(z),
+            "pos": torch.from_numpy(pos),
+            "edge_index": torch.from_numpy(index),
+            "batch": torch.from_numpy(graph),
+            "ptr": torch.from_numpy(ptr[0]),
+            "symmetric": self.symmetric,
+        }
 
-    def _edge_shift(self, shift: np.ndarray, edges: _Ranges) -> np.ndarray:
-        if not self.symmetric:
-            return edges.take(shift, np.float32)
-        both = np.empty((2 * edges.ptr[-1], 3), np.float32)
-        gather.copy_with_opposites(shift.reshape(-1), *edges, both.reshape(-1))
-        return both
+    def _lattices(
+        self, lattice: Lattice, rows: np.ndarray, start: np.ndarray, ptr: np.ndarray
+    ) -> dict[str, Tensor]:
+        """Return the cells of a batch and which of them each edge leads to."""
+        shift = np.empty((ptr[1, -1] * self._directions, 3), np.float32)
+        cell = np.empty((len(rows), 3, 3), np.float32)
+        source = (lattice.cell.numpy(), lattice.shift.reshape(-1), self.symmetric)
+        gather.write_lattices(*source, rows, start, ptr, cell, shift.reshape(-1))
+        return {"cell": torch.from_numpy(cell), "edge_shift": torch.from_numpy(shift)}
 
-    def _targets(self, rows: Tensor, nodes: _Ranges) -> dict[str, Tensor]:
-        columns = self.graph_targets.index_select(0, rows).unbind(1)
-        targets = dict(zip(self.graph_target_names, columns, strict=True))
+    def _targets(self, rows: np.ndarray, nodes: _Ranges) -> dict[str, Tensor]:
+        columns = np.empty((self.graph_targets.shape[1], len(rows)))
+        gather.write_columns(self.graph_targets.numpy(), rows, columns)
+        targets = dict(zip(self.graph_target_names, torch.from_numpy(columns), strict=True))
         return targets | {
             name: torch.from_numpy(nodes.take(values.numpy()))
             for name, values in self.node_targets.items()
@@ -220,10 +224,12 @@ class _Ranges(NamedTuple):
         return taken
 
 
-def _read_offsets(store: GraphStore, block: slice) -> np.ndarray:
-    """Read where the nodes and edges of a block of graphs lie, (graphs + 1, 2)."""
-    names = (f"graphs/{rows}_offset" for rows in ("node", "edge"))
-    return np.stack([store.read(name, block.start, block.stop + 1) for name in names], axis=1)
+def _read_offsets(store: GraphStore, blocks: Sequence[slice]) -> list[np.ndarray]:
+    """Read where the nodes and edges of the graphs of each block lie, (graphs + 1, 2)."""
+    rows = [slice(block.start, block.stop + 1) for block in blocks]
+    names = (f"graphs/{kind}_offset" for kind in ("node", "edge"))
+    offsets = np.stack([store.read_blocks(name, rows) for name in names], axis=1)
+    return np.split(offsets, np.cumsum([block.stop - block.start + 1 for block in blocks])[:-1])
 
 
 def _lattice(arrays: dict[str, np.ndarray]) -> Lattice:

@@ -74,19 +74,69 @@ def locate(
 
 
 @compiled
-def copy_atoms(
+def write_structures(
     position: np.ndarray,
     atomic_number: np.ndarray,
+    sender: np.ndarray,
+    receiver: np.ndarray,
+    symmetric: bool,
     start: np.ndarray,
     ptr: np.ndarray,
     pos: np.ndarray,
     z: np.ndarray,
     batch: np.ndarray,
+    index: np.ndarray,
 ) -> None:
-    """Write positions, atomic numbers and the graph that each atom belongs to."""
-    copy_ranges(position, 3, start, ptr, pos)
-    copy_ranges(atomic_number, 1, start, ptr, z)
-    number_ranges(ptr, batch)
+    """Write positions, atomic numbers, the graph that each atom belongs to, and ends of edges.
+
+    Args:
+        position: (3 * all nodes,) Å.
+        atomic_number: (all nodes,).
+        sender: (all edges,), or pairs, counted within their graph.
+        receiver: the same.
+        symmetric: whether each pair is there once.
+        start: (2, graphs) first node and first edge.
+        ptr: (2, graphs + 1) the same in the batch.
+        pos: (3 * nodes,) written, as all that follow.
+        z: (nodes,).
+        batch: (nodes,).
+        index: (2, edges).
+    """
+    copy_ranges(position, 3, start[0], ptr[0], pos)
+    copy_ranges(atomic_number, 1, start[0], ptr[0], z)
+    number_ranges(ptr[0], batch)
+    if symmetric:
+        number_pairs(sender, receiver, start[1], ptr[1], ptr[0], index)
+    else:
+        number_ends(sender, receiver, start[1], ptr[1], ptr[0], index)
+
+
+@compiled
+def write_lattices(
+    cell: np.ndarray,
+    shift: np.ndarray,
+    symmetric: bool,
+    rows: np.ndarray,
+    start: np.ndarray,
+    ptr: np.ndarray,
+    cells: np.ndarray,
+    shifts: np.ndarray,
+) -> None:
+    """Write the cells of graphs, (graphs, 3, 3), and the shifts of their edges, (3 * edges,)."""
+    for graph in range(len(rows)):
+        cells[graph] = cell[rows[graph]]
+    if symmetric:
+        copy_with_opposites(shift, start[1], ptr[1], shifts)
+    else:
+        copy_ranges(shift, 3, start[1], ptr[1], shifts)
+
+
+@compiled
+def write_columns(source: np.ndarray, rows: np.ndarray, columns: np.ndarray) -> None:
+    """Write some rows of a table, column by column, (columns, rows)."""
+    for column in range(len(columns)):
+        for i in range(len(rows)):
+            columns[column, i] = source[rows[i], column]
 
 
 @compiled

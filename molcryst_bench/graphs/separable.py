@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from copy import copy
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -37,19 +38,24 @@ def _places(
     content: Mapping[str, Any], node_ptr: np.ndarray, edge_ptr: np.ndarray
 ) -> tuple[dict[str, Any], dict[str, Any]]:
     graphs = len(node_ptr) - 1
-    of_graphs = torch.from_numpy(np.arange(graphs + 1))  # NumPy makes what is small faster
+    of_graphs, zeros = _numbers(graphs)
     of_nodes, of_edges = torch.from_numpy(node_ptr), torch.from_numpy(edge_ptr)
-    zeros, first_node = torch.from_numpy(np.zeros(graphs, np.int64)), node_ptr[:-1]
     slices: dict[str, Any] = {"z": of_nodes, "pos": of_nodes, "edge_index": of_edges}
     if "cell" in content:
         slices |= {"cell": of_graphs, "edge_shift": of_edges}
     if "features" in content:
         slices["features"] = of_graphs
     increments: dict[str, Any] = dict.fromkeys(slices, zeros)
-    increments["edge_index"] = torch.from_numpy(first_node)
+    increments["edge_index"] = of_nodes[:-1]
     targets: Mapping[str, Tensor] = content["targets"]
     slices["targets"] = {
         name: of_graphs if len(values) == graphs else of_nodes for name, values in targets.items()
     }
     increments["targets"] = dict.fromkeys(targets, zeros)
     return slices, increments
+
+
+@lru_cache(maxsize=1024)
+def _numbers(graphs: int) -> tuple[Tensor, Tensor]:
+    """Return the numbers of rows that there is one of for each graph, and no increments."""
+    return torch.arange(graphs + 1), torch.zeros(graphs, dtype=torch.int64)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import mmap
 import os
 from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from zarr.storage import FsspecStore, LocalStore, WrapperStore
 
 from molcryst_bench.base.errors import StoreError
 from molcryst_bench.graphs.chunks import ChunkLayout, Shard
+from molcryst_bench.graphs.scratch import Scratch
 
 
 class StoreFiles(WrapperStore[Store]):
@@ -67,15 +69,19 @@ class ShardReader:
         self._layouts: dict[str, ChunkLayout] = {}
         self._indices: dict[str, np.ndarray] = {}
 
-    def read(self, array: zarr.Array[Any], blocks: Sequence[slice]) -> np.ndarray:
-        """Read blocks of rows of an array, one after the other.
+    def read(
+        self, array: zarr.Array[Any], blocks: Sequence[slice], scratch: Scratch | None = None
+    ) -> np.ndarray:
+        """Read blocks of rows of an array, one after the other, into new memory or into scratch.
 
         Raises:
             StoreError: naming the first shard that is missing or damaged.
         """
         layout = self._layout(array)
         rows = sum(block.stop - block.start for block in blocks)
-        result = np.empty((rows, *array.shape[1:]), layout.dtype)
+        shape = (rows, *array.shape[1:])
+        empty = np.empty if scratch is None else partial(scratch.empty, array.path)
+        result = empty(shape, layout.dtype)
         done = 0
         for block in blocks:
             for shard in layout.shards[block.start // layout.shard_rows :]:

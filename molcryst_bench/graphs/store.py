@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property
+from itertools import repeat
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 
     from molcryst_bench.graphs.flat import FlatGraphs
     from molcryst_bench.graphs.loader import GraphLoader
+    from molcryst_bench.graphs.scratch import Scratch
     from molcryst_bench.graphs.split import Split
     from molcryst_bench.graphs.stream import StreamLoader
 
@@ -139,19 +141,25 @@ class GraphStore:
         first, last, _ = slice(start, stop).indices(self.array(name).shape[0])
         return self.read_blocks(name, [slice(first, max(first, last))])
 
-    def read_blocks(self, name: str, blocks: Sequence[slice]) -> np.ndarray:
+    def read_blocks(
+        self, name: str, blocks: Sequence[slice], scratch: Scratch | None = None
+    ) -> np.ndarray:
         """Read blocks of rows of an array, one after the other, as `read` does."""
         try:
-            return self._shards.read(self.array(name), blocks)
+            return self._shards.read(self.array(name), blocks, scratch)
         except StoreError as error:
             raise StoreError(f"{self.path}/{error}. {_ADVICE}") from error
 
-    def read_all(self, wanted: Mapping[str, Sequence[slice]]) -> dict[str, np.ndarray]:
+    def read_all(
+        self, wanted: Mapping[str, Sequence[slice]], scratch: Scratch | None = None
+    ) -> dict[str, np.ndarray]:
         """Read blocks of rows of several arrays at once; decoding does not hold Python's lock."""
-        with ThreadPoolExecutor(_THREADS) as pool:
-            return dict(
-                zip(wanted, pool.map(self.read_blocks, wanted, wanted.values()), strict=True)
-            )
+        arrays = self._threads.map(self.read_blocks, wanted, wanted.values(), repeat(scratch))
+        return dict(zip(wanted, arrays, strict=True))
+
+    @cached_property
+    def _threads(self) -> ThreadPoolExecutor:
+        return ThreadPoolExecutor(_THREADS)  # to start them takes as long as to read a little
 
     def array(self, name: str) -> zarr.Array[Any]:
         """Return an array as Zarr has it.

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from itertools import islice
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from itertools import cycle, islice
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -13,6 +15,7 @@ from torch_geometric.data import Batch
 
 from molcryst_bench.graphs.flat import FlatGraphs, join_graphs
 from molcryst_bench.graphs.loader import Loader
+from molcryst_bench.graphs.scratch import Scratch
 
 if TYPE_CHECKING:
     from molcryst_bench.graphs.store import GraphStore
@@ -45,6 +48,7 @@ class StreamLoader(Loader):
         self.store = store
         self.rows = rows.sort().values
         self.targets = targets
+        self._scratches: list[Scratch] = []
 
     def __iter__(self) -> Iterator[Batch]:
         generator = self._generator()
@@ -84,13 +88,23 @@ class StreamLoader(Loader):
             order = torch.randperm(len(blocks), generator=generator).tolist()
             blocks = [blocks[number] for number in order]
         windows = [blocks[i : i + _BLOCKS_AT_ONCE] for i in range(0, len(blocks), _BLOCKS_AT_ONCE)]
-        with ThreadPoolExecutor(max_workers=1) as reader:
-            coming = reader.submit(self._read, windows[0]) if windows else None
-            for window in [*windows[1:], []]:
-                if coming is not None:
-                    present = coming
-                    coming = reader.submit(self._read, window) if window else None
-                    yield present.result()
+        with ThreadPoolExecutor(max_workers=1) as reader, self._two_scratches() as scratches:
+            coming: deque[Future[tuple[FlatGraphs, Tensor]]] = deque()
+            for window, scratch in zip(windows, cycle(scratches), strict=False):
+                coming.append(reader.submit(self._read, window, scratch))
+                if len(coming) == 2:
+                    yield coming.popleft().result()
+            yield from (last.result() for last in coming)
+
+    @contextmanager
+    def _two_scratches(self) -> Iterator[list[Scratch]]:
+        """Lend memory for the present window and the coming one, kept from epoch to epoch."""
+        lent = self._scratches or [Scratch(), Scratch()]
+        self._scratches = []  # another epoch that begins before this ends gets its own
+        try:
+            yield lent
+        finally:
+            self._scratches = lent
 
     def _blocks(self) -> list[Tensor]:
         """Cut the rows where blocks of the store end; a block without rows is not read."""
@@ -103,7 +117,7 @@ class StreamLoader(Loader):
         """Number of graphs in a block."""
         return max(1, _BLOCK_BYTES // self.store.bytes_per_graph)
 
-    def _read(self, blocks: Sequence[Tensor]) -> tuple[FlatGraphs, Tensor]:
+    def _read(self, blocks: Sequence[Tensor], scratch: Scratch) -> tuple[FlatGraphs, Tensor]:
         """Read blocks, neighbours in one go, and return with them where the wanted rows are."""
         runs: list[Tensor] = []
         for rows in sorted(blocks, key=lambda rows: int(rows[0])):
@@ -115,4 +129,5 @@ class StreamLoader(Loader):
         for rows, part in zip(runs, parts, strict=True):
             places.append(rows - part.start + read)
             read += part.stop - part.start
-        return FlatGraphs.from_store(self.store, self.targets, parts), torch.cat(places)
+        graphs = FlatGraphs.from_store(self.store, self.targets, parts, scratch)
+        return graphs, torch.cat(places)

@@ -64,16 +64,51 @@ def test_rows_are_numbered_by_their_range() -> None:
     assert (numbers == np.repeat(np.arange(4), np.diff(PTR))).all()
 
 
-def test_atoms_come_with_the_number_of_their_graph() -> None:
+@pytest.mark.parametrize("symmetric", [False, True])
+def test_structures_are_atoms_with_their_graph_and_edges(symmetric: bool) -> None:
     generator = np.random.default_rng(0)
     position = generator.normal(size=(20, 3)).astype(np.float32)
     atomic_number = generator.integers(1, 100, 20).astype(np.uint8)
+    sender, receiver = generator.integers(0, 3, (2, 20)).astype(np.uint8)
+    start, ptr = np.stack([START, START[::-1]]), np.stack([PTR, [0, 3, 4, 6, 7]])
+    edges = np.concatenate(
+        [np.arange(s, s + n) for s, n in zip(start[1], np.diff(ptr[1]), strict=True)]
+    )
     pos, z, graph = np.empty((6, 3), np.float32), *np.empty((2, 6), np.int64)
-    arrays = (position.reshape(-1), atomic_number, START, PTR, pos.reshape(-1), z, graph)
-    gather.copy_atoms(*arrays)
+    index = np.empty((2, 7 * (1 + symmetric)), np.int64)
+    flat = (position.reshape(-1), atomic_number, sender, receiver)
+    gather.write_structures(*flat, symmetric, start, ptr, pos.reshape(-1), z, graph, index)
     assert (pos == position[ROWS]).all()
     assert (z == atomic_number[ROWS]).all()
     assert (graph == np.repeat(np.arange(4), np.diff(PTR))).all()
+    expected = np.stack([sender, receiver])[:, edges] + np.repeat(PTR[:-1], np.diff(ptr[1]))
+    every = slice(None, None, 1 + symmetric)
+    assert (index[:, every] == expected).all()
+    assert not symmetric or (index[:, 1::2] == expected[::-1]).all()
+
+
+@pytest.mark.parametrize("symmetric", [False, True])
+def test_lattices_are_cells_and_shifts(symmetric: bool) -> None:
+    generator = np.random.default_rng(0)
+    cell = generator.normal(size=(9, 3, 3)).astype(np.float32)
+    shift = generator.integers(-3, 4, (20, 3)).astype(np.int8)
+    rows = np.array([3, 8, 3, 0])
+    start, ptr = np.stack([START[::-1], START]), np.stack([PTR[::-1], PTR])
+    cells, shifts = np.empty((4, 3, 3), np.float32), np.empty((6 * (1 + symmetric), 3), np.float32)
+    gather.write_lattices(
+        cell, shift.reshape(-1), symmetric, rows, start, ptr, cells, shifts.reshape(-1)
+    )
+    assert (cells == cell[rows]).all()
+    every = slice(None, None, 1 + symmetric)
+    assert (shifts[every] == shift[ROWS]).all()
+    assert not symmetric or (shifts[1::2] == -shift[ROWS]).all()
+
+
+def test_columns_are_those_of_the_rows() -> None:
+    table = np.random.default_rng(0).normal(size=(9, 2))
+    columns = np.empty((2, 4))
+    gather.write_columns(table, np.array([3, 8, 3, 0]), columns)
+    assert (columns == table[[3, 8, 3, 0]].T).all()
 
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.uint32])

@@ -78,6 +78,15 @@ def test_the_order_depends_on_seed_and_epoch_alone(tiny_store: GraphStore) -> No
     assert first[0] != fingerprints(StreamLoader(tiny_store, ROWS, 8, shuffle=False, seed=0))
 
 
+def test_epochs_of_one_loader_may_run_at_the_same_time(tiny_store: GraphStore) -> None:
+    """Windows are read into the same memory again and again: of each epoch into its own."""
+    expected = list(StreamLoader(tiny_store, ROWS, 4, shuffle=False, seed=0))
+    loader = StreamLoader(tiny_store, ROWS, 4, shuffle=False, seed=0)
+    next(iter(loader))  # an epoch that is left
+    together = list(zip(loader, loader, expected, strict=True))
+    assert all(same_graphs(batch, wanted) for *both, wanted in together for batch in both)
+
+
 def test_only_a_bounded_part_is_in_memory(
     tiny_store: GraphStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
