@@ -16,7 +16,6 @@ from molcryst_bench.bench.cell import CellPlan
 from molcryst_bench.bench.result import CellResult, metrics_of
 from molcryst_bench.training.evaluate import Predictions
 from molcryst_bench.training.history import Epoch
-from molcryst_bench.training.task import Task
 
 _WORST = 1000  # rows of the table with the largest errors
 _RANDOM = 1000  # rows of the table that are drawn from the others
@@ -58,16 +57,6 @@ def configuration(plan: CellPlan) -> dict[str, Any]:
         "split_digest": plan.split_digest,
         "code_digest": plan.code_digest,
     }
-
-
-def epoch_values(task: Task, epoch: Epoch) -> dict[str, float]:
-    """Return the numbers of an epoch, with units in the names of errors."""
-    values = epoch._asdict()
-    named = {f"valid_mae_{task.definition.error_unit}": values.pop("valid_mae")}
-    forces_error = values.pop("valid_forces_mae")
-    if task.forces_definition is not None:
-        named[f"valid_forces_mae_{task.forces_definition.error_unit}"] = forces_error
-    return values | named
 
 
 def summary(result: CellResult) -> dict[str, Any]:

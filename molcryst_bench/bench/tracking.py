@@ -5,55 +5,17 @@ What goes wrong here costs the record of a cell, never the cell: one warning say
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from molcryst_bench.bench.cell import CellPlan
-from molcryst_bench.bench.logged import configuration, epoch_values, media, summary
+from molcryst_bench.bench.logged import configuration, media, summary
+from molcryst_bench.bench.record import Record, epoch_values
 from molcryst_bench.bench.result import CellResult
-from molcryst_bench.bench.wandb_run import abandon_runs, open_run
+from molcryst_bench.bench.wandb_run import open_run
 from molcryst_bench.training.evaluate import Predictions
 from molcryst_bench.training.history import Epoch
-
-if TYPE_CHECKING:
-    import wandb
-
-
-class Record:
-    """A run of Weights & Biases; after something has gone wrong it keeps no more."""
-
-    def __init__(self, subject: str, what: str) -> None:
-        """Keep nothing yet.
-
-        Args:
-            subject: what the record is of.
-            what: such as ``cell``, which is not affected by what goes wrong with it.
-        """
-        self.subject = subject
-        self.what = what
-        self.run: wandb.Run | None = None
-
-    def close(self, exit_code: int) -> None:
-        """End the record; 0 says that its subject has succeeded."""
-        with self.sparing():
-            if self.run is not None:
-                self.run.finish(exit_code)
-
-    @contextmanager
-    def sparing(self) -> Iterator[None]:
-        """Turn what goes wrong into a warning."""
-        try:
-            yield
-        except Exception as error:
-            self.run = None
-            abandon_runs()
-            what = f"Weights & Biases keeps no whole record of {self.subject}"
-            advice = f"The {self.what} itself is not affected"
-            advice += "; 'tracking: none' in params.yaml does without"
-            warnings.warn(f"{what}: {type(error).__name__}: {error}. {advice}.", stacklevel=4)
 
 
 class Tracker(Record):

@@ -8,9 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from molcryst_bench.base.files import digest_of
-from molcryst_bench.bench.logged import epoch_values
 from molcryst_bench.bench.params import Tracking
-from molcryst_bench.bench.tracking import Record
+from molcryst_bench.bench.record import Record, epoch_values
 from molcryst_bench.bench.wandb_run import open_run
 from molcryst_bench.training.history import Epoch
 from molcryst_bench.tuning.halving import Halving

@@ -56,6 +56,47 @@ class SearchProgress:
         )
 
 
+class SearchesProgress:
+    """Shows how far several searches are together, and what each trial has come to."""
+
+    def __init__(self, trials: int) -> None:
+        self.bar = progress_bar()
+        self.task = self.bar.add_task("trials", total=trials)
+
+    def __enter__(self) -> Self:
+        self.bar.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.bar.stop()
+
+    def of(self, name: str, journal: Journal) -> OneOfSearches:
+        """Return who is told of one search; what it has done before counts."""
+        self.bar.advance(self.task, sum(trial.finished for trial in journal.trials))
+        return OneOfSearches(self, name)
+
+
+class OneOfSearches:
+    """Is told of one of several searches."""
+
+    def __init__(self, all_searches: SearchesProgress, name: str) -> None:
+        self.all_searches = all_searches
+        self.name = name
+
+    def recalled(self, done: int, total: int) -> None:
+        """A search that goes on has its own past in memory soon."""
+
+    def ended(self, trial: Trial, journal: Journal) -> None:
+        """Print a line about a trial."""
+        self.all_searches.bar.advance(self.all_searches.task)
+        tell_trial(self.name, trial, journal)
+
+
 def tell_trial(search: str, trial: Trial, journal: Journal) -> None:
     """Print a line about a trial of one of several searches."""
     line = f"{search}: {line_of(trial, journal, journal.budget)}"

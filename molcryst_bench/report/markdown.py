@@ -10,7 +10,7 @@ from molcryst_bench.report.columns import Column
 from molcryst_bench.report.formatting import short_digest
 from molcryst_bench.report.tables import TaskTable, explain_ranks, explain_uncertainty
 
-_LEFT_ALIGNED = ("model",)
+_LEFT_ALIGNED = ("model", "method", "setting")
 
 
 def render_markdown(tables: Sequence[TaskTable]) -> str:
@@ -20,9 +20,9 @@ def render_markdown(tables: Sequence[TaskTable]) -> str:
 
 
 def _section(table: TaskTable) -> str:
-    blocks = [f"## {_escape(table.title)}", _facts(table), _rows(table.columns)]
-    uncertain = ["### Uncertainty", _escape(table.too_little_covered), _rows(table.uncertainty)]
-    return "\n\n".join(filter(None, blocks + uncertain))
+    blocks = [f"## {escape(table.title)}", _facts(table), render_rows(table.columns)]
+    blocks += ["### Uncertainty", escape(table.too_little_covered)]
+    return "\n\n".join(filter(None, [*blocks, render_rows(table.uncertainty)]))
 
 
 def _facts(table: TaskTable) -> str:
@@ -32,13 +32,14 @@ def _facts(table: TaskTable) -> str:
     digests = (
         f"Store `{short_digest(first.store_digest)}`, split `{short_digest(first.split_digest)}`."
     )
-    return f"{_escape(about[:1].upper() + about[1:])} {_escape(sample)} {digests}"
+    return f"{escape(about[:1].upper() + about[1:])} {escape(sample)} {digests}"
 
 
-def _rows(columns: Sequence[Column]) -> str:
-    lines = [[_escape(column.header) for column in columns], [_rule(each) for each in columns]]
+def render_rows(columns: Sequence[Column]) -> str:
+    """Return a table."""
+    lines = [[escape(column.header) for column in columns], [_rule(each) for each in columns]]
     texts = zip(*(column.texts for column in columns), strict=True)
-    return "\n".join(map(_row, lines + [[_escape(text) for text in row] for row in texts]))
+    return "\n".join(map(_row, lines + [[escape(text) for text in row] for row in texts]))
 
 
 def _row(texts: Sequence[str]) -> str:
@@ -49,7 +50,7 @@ def _rule(column: Column) -> str:
     return ":---" if column.key in _LEFT_ALIGNED else "---:"
 
 
-def _escape(text: str) -> str:
+def escape(text: str) -> str:
     """Keep text from being read as HTML or Markdown."""
     one_line = " ".join(html.escape(text, quote=False).split())
     return re.sub(r"([\\`*\[\]|])", r"\\\1", one_line)

@@ -59,7 +59,7 @@ def identity_of(subject: Subject, space: Space, settings: TuningSettings) -> dic
         "task": subject.task.name,
         "model": subject.model,
         "start": subject.start(),
-        "space": [_plain(asdict(parameter)) for parameter in space.parameters],
+        "space": plain_space(space),
         "settings": settings.model_dump(exclude={"trials", "space"}),
         "code": code_of(subject.model),
     }
@@ -68,6 +68,11 @@ def identity_of(subject: Subject, space: Space, settings: TuningSettings) -> dic
 def code_of(model: str) -> str:
     """Return the digest of all code that a trial of a model runs through."""
     return code_digest(get_model_class(model).__module__, run_trial.__module__)
+
+
+def plain_space(space: Space) -> list[Any]:
+    """Return a space as JSON gives it back."""
+    return [_plain(asdict(parameter)) for parameter in space.parameters]
 
 
 def _plain(content: Any) -> Any:

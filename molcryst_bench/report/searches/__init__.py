@@ -1,0 +1,1 @@
+"""What searches for hyperparameters have found: tables, figures, pages."""
