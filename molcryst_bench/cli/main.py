@@ -54,11 +54,13 @@ class LazyGroup(click.Group):
         "models": ("molcryst_bench.cli.models:models", "List models, or show one in full."),
         "train": ("molcryst_bench.cli.train:train", "Train one model on one task."),
         "tune": ("molcryst_bench.cli.tune:tune", "Search for good hyperparameters."),
+        "searches": ("molcryst_bench.cli.searches:searches", "Show what searches have found."),
         "bench": ("molcryst_bench.cli.bench:bench", "Run the benchmark, or see how far it is."),
         "repro": ("molcryst_bench.cli.repro:repro", "Run the whole pipeline, as far as needed."),
         "predict": ("molcryst_bench.cli.predict:predict", "Predict with a trained model."),
         "report": ("molcryst_bench.cli.report:report", "Make or show the leaderboard."),
         "profile": ("molcryst_bench.cli.profile:profile", "Choose or check the settings."),
+        "doctor": ("molcryst_bench.cli.doctor:doctor", "Check that everything a run needs works."),
     },
 )
 @click.version_option(package_name="molcryst_bench")

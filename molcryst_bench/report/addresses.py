@@ -5,9 +5,11 @@ from __future__ import annotations
 import hashlib
 import posixpath
 import re
+from pathlib import Path
 from urllib.parse import quote
 
 from molcryst_bench.report.results import Cell
+from molcryst_bench.report.searches.reading import Comparison, SearchTable
 from molcryst_bench.report.tables import TaskTable
 
 INDEX = "index.html"
@@ -33,6 +35,21 @@ def cell_page(cell: Cell) -> str:
 def cell_file(cell: Cell, name: str) -> str:
     """Return the address of one of a cell's files, which lie beside the site."""
     return posixpath.join("..", cell.folder, name)
+
+
+def search_page(searches: Comparison) -> str:
+    """Return the address of the page about the searches for a model on a task."""
+    return f"searches/{_task(searches.task)}/{_search(searches)}.html"
+
+
+def search_figure(kind: str, searches: Comparison) -> str:
+    """Return the address of a figure about them."""
+    return _figure(kind, _task(searches.task), _search(searches))
+
+
+def search_file(search: SearchTable, leaderboard: Path) -> str:
+    """Return the address of the table of a search, which lies beside the site."""
+    return posixpath.join("..", search.path.relative_to(leaderboard).as_posix())
 
 
 def anchor(table: TaskTable) -> str:
@@ -65,6 +82,10 @@ def slug(name: str) -> str:
 
 def _task(task: str) -> str:
     return "/".join(slug(part) for part in task.split("/"))
+
+
+def _search(searches: Comparison) -> str:
+    return f"{slug(searches.model)}-{searches.digest[:8]}"
 
 
 def _figure(kind: str, *parts: str) -> str:

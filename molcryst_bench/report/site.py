@@ -16,6 +16,8 @@ from matplotlib.figure import Figure
 
 from molcryst_bench.base.files import checksum_of
 from molcryst_bench.base.theme import figure_style, save_figure
+from molcryst_bench.bench.result import RESULTS
+from molcryst_bench.bench.searches import SEARCHES
 from molcryst_bench.graphs.split import SUBSETS
 from molcryst_bench.report import addresses, figures, formatting, uncertainty
 from molcryst_bench.report.datasets import DatasetFacts, describe_dataset
@@ -35,6 +37,8 @@ from molcryst_bench.report.results import (
     read_levels,
     read_predictions,
 )
+from molcryst_bench.report.searches.found import Findings, findings_of
+from molcryst_bench.report.searches.reading import read_comparisons
 from molcryst_bench.report.tables import TaskTable, all_cells, explain_ranks, explain_uncertainty
 
 _ASSETS = Path(__file__).parent / "assets"
@@ -107,6 +111,10 @@ class _Site:
             for name in sorted({cell.dataset for cell in self.cells})
         }
 
+    @cached_property
+    def searches(self) -> list[Findings]:
+        return findings_of(read_comparisons([self.leaderboard / RESULTS / SEARCHES]))
+
     def write(self) -> None:
         shutil.copytree(_ASSETS, self.folder / "assets")
         self._write_index()
@@ -114,6 +122,8 @@ class _Site:
             self._write_model(document)
         for facts in self.datasets.values():
             self._write_dataset(facts)
+        for found in self.searches:
+            self._write_search(found)
         for table in self.tables:
             for entry in table.entries:
                 for cell in entry.cells:
@@ -128,6 +138,7 @@ class _Site:
             "uncertain": [list(self._draw_uncertainties(table)) for table in self.tables],
             "models": self.models,
             "datasets": [facts.card for facts in self.datasets.values()],
+            "searches": [found.comparison for found in self.searches],
             "cells": self.cells,
             "explanation": explain_ranks(),
             "on_uncertainty": explain_uncertainty(),
@@ -166,6 +177,14 @@ class _Site:
             "histograms": list(self._draw_histograms(facts)),
         }
         self._write(addresses.dataset_page(facts.card.name), "dataset.html", content)
+
+    def _write_search(self, found: Findings) -> None:
+        drawn = [
+            (each, self._save(each.figure, addresses.search_figure(each.name, found.comparison)))
+            for each in found.draw()
+        ]
+        content = {"found": found, "drawn": drawn, "leaderboard": self.leaderboard}
+        self._write(addresses.search_page(found.comparison), "search.html", content)
 
     def _write_cell(self, table: TaskTable, entry: Entry, cell: Cell) -> None:
         folder = cell_folder(self.leaderboard, cell)

@@ -44,10 +44,9 @@ def _blocks(findings: Findings, folder: Path) -> Iterator[str]:
     drawn = findings.draw()
     for each in drawn:
         yield _picture(each, _name(findings, each), folder)
-    if findings.importance is not None:
-        yield "### Importance of hyperparameters"
+    if findings.importance is not None and findings.importance_table is not None:
+        yield from _table(findings.importance_table)
         yield escape(findings.importance.caution)
-        yield render_rows(findings.importance.columns)
     for listed in [*findings.fronts, *findings.top]:
         yield from _table(listed)
 

@@ -84,6 +84,13 @@ class Findings:
         """How much each hyperparameter matters, if there are enough trials."""
         return importance_of(self.comparison)
 
+    @property
+    def importance_table(self) -> Listed | None:
+        """The same as a table."""
+        if self.importance is None:
+            return None
+        return Listed("Importance of hyperparameters", self.importance.columns)
+
     def draw(self) -> list[Drawn]:
         """Draw all figures, in the order in which they are shown."""
         of, unit = self.comparison, self.comparison.unit

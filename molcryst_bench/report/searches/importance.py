@@ -16,7 +16,7 @@ from molcryst_bench.tuning.space import Parameter
 
 FEWEST = 15  # trials with an error; fewer tell nothing
 _FEW = 10  # trials for each hyperparameter
-_FOLDS, _ROUNDS, _SHUFFLES, _TREES = 5, 3, 10, 100
+_FOLDS, _ROUNDS, _SHUFFLES, _TREES = 5, 2, 5, 60
 _LITTLE = 0.3
 
 
