@@ -38,6 +38,18 @@ def molecule_of(atoms: Atoms) -> Molecule:
         return Molecule(Chem.MolToSmiles(bonded), _stereo(bonded), scaffold_of(heavy))
 
 
+def perceive(atoms: Atoms) -> Chem.Mol:
+    """Return a molecule as RDKit has it, its atoms in the same order, hydrogens among them.
+
+    Bonds have their orders where any fit a neutral closed shell, else all are single.
+    """
+    with rdBase.BlockLogs():
+        bonded = _connected(atoms)
+        molecule = _with_orders(bonded) or bonded
+        Chem.FastFindRings(molecule)
+        return molecule
+
+
 def scaffold_of(heavy: Chem.Mol) -> str:
     """Return the Bemis-Murcko scaffold (J. Med. Chem. 39, 2887, 1996) of a graph of heavy atoms.
 
@@ -83,11 +95,20 @@ def _connected(atoms: Atoms) -> Chem.Mol:
 
 def _stereo(bonded: Chem.Mol) -> str | None:
     """InChI, because its stereo does not depend on the order of atoms; SMILES of cages does."""
+    molecule = _with_orders(bonded)
+    try:
+        return molecule and (Chem.MolToInchi(molecule) or None)  # type: ignore[no-untyped-call]
+    except (ValueError, RuntimeError):
+        return None
+
+
+def _with_orders(bonded: Chem.Mol) -> Chem.Mol | None:
+    """Return the molecule with bond orders, or nothing if none fit a neutral closed shell."""
     molecule = Chem.Mol(bonded)
     try:
         rdDetermineBonds.DetermineBondOrders(
             molecule, charge=0, allowChargedFragments=True, maxIterations=_MOST_ATTEMPTS
         )
-        return Chem.MolToInchi(molecule) or None  # type: ignore[no-untyped-call]
     except (ValueError, RuntimeError):
         return None
+    return molecule
