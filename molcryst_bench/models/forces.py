@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
+from molcryst_bench.models.components.wanted import by_positions_alone
 from molcryst_bench.models.interface import Model
 
 
@@ -76,6 +77,7 @@ def _derivatives(energy: Tensor, inputs: list[Tensor], create_graph: bool) -> tu
     """Differentiate the total energy; what it does not depend on has the derivative zero."""
     if not energy.requires_grad:  # a baseline that knows the composition alone
         return tuple(map(torch.zeros_like, inputs))
-    return torch.autograd.grad(
-        energy.sum(), inputs, create_graph=create_graph, materialize_grads=True
-    )
+    with by_positions_alone():
+        return torch.autograd.grad(
+            energy.sum(), inputs, create_graph=create_graph, materialize_grads=True
+        )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Self
 
 import torch
@@ -17,6 +18,7 @@ from molcryst_bench.models.components.neighbors import Neighbors
 from molcryst_bench.models.components.pooling import Readout, pool
 from molcryst_bench.models.components.radial import ExponentialNormalBasis, cosine_cutoff
 from molcryst_bench.models.components.vector_attention import VectorAttention, vector_update
+from molcryst_bench.models.components.vector_layer import Seen, State, VectorLayer, Weights
 from molcryst_bench.models.interface import GradientModel, Output, Purpose
 
 
@@ -154,10 +156,9 @@ class Sight:
     """Whom each atom attends to: its neighbours, and itself at distance zero."""
 
     attend: VectorAttention  # over directed edges, and one from each atom to itself
-    radial: Tensor  # (distances, basis) one for each pair, and one for 0 Å
-    envelope: Tensor  # (edges,) of attention
-    fade: Tensor  # (edges,) the envelope of vectors
-    direction: Tensor  # (edges, 3) of length 1, or 0 to itself, that fades
+    seen: (
+        Seen  # the basis of each pair and of 0 Å; envelopes of attention and of vectors; directions
+    )
 
     @classmethod
     def of(
@@ -190,11 +191,7 @@ class Sight:
         envelope = envelope[row]
         fade = envelope if smooth else (envelope > 0).to(envelope.dtype)
         attend = VectorAttention(torch.stack([receiver, sender, row]), heads)
-        return cls(attend, radial, envelope, fade, direction * fade[:, None])
-
-    def look(self, atoms: Tensor, vectors: Tensor, filters: Tensor) -> Tensor:
-        """Gather features and vectors, (nodes, 4, width), from whom the atoms see."""
-        return self.attend(atoms, vectors, filters, self.envelope, self.fade, self.direction)
+        return cls(attend, Seen(radial, envelope, fade, direction * fade[:, None]))
 
 
 class NeighborEmbedding(nn.Module):
@@ -228,15 +225,35 @@ class AttentionLayer(nn.Module):
 
     def forward(self, x: Tensor, vectors: Tensor, sight: Sight) -> tuple[Tensor, Tensor]:
         """Return the next features (nodes, width) and vectors (nodes, 3, width)."""
-        filters = F.silu(self.filter(sight.radial)).view(-1, 4, x.shape[1])  # (distances, 4, width)
+        plain = partial(self.in_operations, sight.attend)
+        layer = VectorLayer(sight.attend, self.norm.eps, plain)
+        return layer(State(x, vectors), sight.seen, self._weights())
+
+    def in_operations(self, attend: VectorAttention, state: State, seen: Seen) -> State:
+        """Return the same from operations of torch."""
+        x, vectors = state
+        radial, envelope, fade, direction = seen
+        filters = F.silu(self.filter(radial)).view(-1, 4, x.shape[1])  # (distances, 4, width)
         atoms = self.project(self.norm(x)).view(-1, 5, x.shape[1])  # (nodes, 5, width)
-        gathered, spread = torch.split(sight.look(atoms, vectors, filters), [1, 3], 1)
-        out = self.out(gathered.squeeze(1).contiguous())
+        gathered, spread = attend(atoms, vectors, filters, envelope, fade, direction)
         mapped = _of_vectors(self.vectors, vectors)  # (nodes, 3, 3 width)
         for_x, for_vectors = vector_update(
-            out.view(vectors.shape), mapped.view(*vectors.shape[:2], 3, -1)
+            self.out(gathered).view(vectors.shape), mapped.view(*vectors.shape[:2], 3, -1)
         )
-        return x + for_x, vectors + spread + for_vectors
+        return State(x + for_x, vectors + spread + for_vectors)
+
+    def _weights(self) -> Weights:
+        return Weights(
+            norm=self.norm.weight,
+            norm_bias=self.norm.bias,
+            project=self.project.weight,
+            project_bias=self.project.bias,
+            filter=self.filter.weight,
+            filter_bias=self.filter.bias,
+            vectors=self.vectors.weight,
+            out=self.out.weight,
+            out_bias=self.out.bias,
+        )
 
 
 class GatedBlock(nn.Module):

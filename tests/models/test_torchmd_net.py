@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import pytest
@@ -13,7 +13,7 @@ from batches import CUTOFF, batch_of
 from torch import Tensor, nn
 
 from molcryst_bench.base.errors import SettingsError
-from molcryst_bench.models.components import vector_attention
+from molcryst_bench.models.components import vector_attention, vector_layer
 from molcryst_bench.models.components.linear import multiply
 from molcryst_bench.models.components.vector_attention import VectorAttention, vector_update
 from molcryst_bench.models.forces import energy_and_forces
@@ -164,16 +164,21 @@ def test_loops_give_what_operations_give(edges: int) -> None:
     """In values, first and second derivatives, also for slices of larger tensors."""
     attend, inputs = attention(edges, nodes=4)
     inputs[0] = torch.cat([inputs[0], inputs[0].sin()], 1)[:, 3:8]
-    values = attend(*inputs), attend.in_operations(*inputs)
+    values = torch.cat(_flat(attend(*inputs))), torch.cat(_flat(attend.in_operations(*inputs)))
     pairs = [[value, *first_and_second_derivatives(value, inputs)] for value in values]
     for mine, expected in zip(*pairs, strict=True):
         torch.testing.assert_close(mine, expected, rtol=1e-10, atol=1e-10)
 
 
+def _flat(tensors: Sequence[Tensor]) -> list[Tensor]:
+    return [each.flatten() for each in tensors]
+
+
 def test_operations_give_what_the_equations_say() -> None:
     attend, inputs = attention(edges=7, nodes=3)
     with torch.no_grad():
-        result = attend.in_operations(*inputs)
+        x, w = attend.in_operations(*inputs)
+        result = torch.cat([x[:, None], w], 1)  # (nodes, 4, width)
         torch.testing.assert_close(result, by_edge(attend, inputs), rtol=1e-12, atol=1e-12)
 
 
@@ -218,7 +223,7 @@ def test_what_is_not_a_number_stays_so() -> None:
     attend, inputs = attention(edges=5, nodes=3)
     with torch.no_grad():
         inputs[0][int(attend.ends[0, 0])] = torch.nan
-        assert attend(*inputs).isnan().any()
+        assert torch.cat(_flat(attend(*inputs))).isnan().any()
 
 
 def test_large_scores_do_not_overflow() -> None:
@@ -226,6 +231,83 @@ def test_large_scores_do_not_overflow() -> None:
     with torch.no_grad():
         large = [inputs[0] * 1e6, *inputs[1:]]
         torch.testing.assert_close(attend(*large), attend.in_operations(*large))
+
+
+def drawn(smooth: bool = True) -> TorchMDNet:
+    torch.manual_seed(4)
+    model = ours(smooth).double()
+    for weights in model.parameters():  # biases begin as zeros, which would hide mistakes
+        nn.init.normal_(weights, std=0.2)
+    return model
+
+
+def in_both_ways(
+    monkeypatch: pytest.MonkeyPatch, measure: Callable[[TorchMDNet], Sequence[Tensor]]
+) -> Iterator[tuple[Tensor, Tensor]]:
+    """Measure a model whose layers are in one piece, and the same in operations of torch."""
+    mine = measure(drawn())
+    monkeypatch.setattr(vector_layer, "suits_loops", lambda *inputs: False)
+    expected = measure(drawn())
+    assert len(mine) == len(expected) > 0
+    return zip(mine, expected, strict=True)
+
+
+MIXED = [Atoms("He"), molecule("CH3CH2OH"), molecule("H2O")]
+
+
+def energies_and_gradients(model: TorchMDNet) -> list[Tensor]:
+    energy = model(batch_of(MIXED)).prediction
+    energy.square().sum().backward()
+    return [energy, *gradients(model).values()]
+
+
+def forces_and_gradients(model: TorchMDNet) -> list[Tensor]:
+    energy, forces = energy_and_forces(model, batch_of(MIXED), create_graph=True)
+    (energy.square().sum() + forces.square().sum()).backward()
+    return [energy, forces, *gradients(model).values()]
+
+
+def forces_alone_and_gradients(model: TorchMDNet) -> list[Tensor]:
+    _, forces = energy_and_forces(model, batch_of(MIXED), create_graph=True)
+    forces.square().sum().backward()
+    return [forces, *gradients(model).values()]
+
+
+def gradients_of_gradients(model: TorchMDNet) -> list[Tensor]:
+    """By weights and positions, then by both once more, as no training of ours does."""
+    batch = batch_of(MIXED)
+    batch.pos.requires_grad_()
+    wanted = [batch.pos, *model.parameters()]
+    energy = model(batch).prediction.square().sum()
+    first = torch.autograd.grad(energy, wanted, create_graph=True, materialize_grads=True)
+    squares = torch.stack([gradient.square().sum() for gradient in first]).sum()
+    return [*first, *torch.autograd.grad(squares, wanted, materialize_grads=True)]
+
+
+@pytest.mark.parametrize(
+    "measure",
+    [
+        energies_and_gradients,
+        forces_and_gradients,
+        forces_alone_and_gradients,
+        gradients_of_gradients,
+    ],
+)
+def test_layers_in_one_piece_give_what_operations_give(
+    measure: Callable[[TorchMDNet], Sequence[Tensor]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for mine, expected in in_both_ways(monkeypatch, measure):
+        scale = float(expected.detach().abs().max())
+        torch.testing.assert_close(mine, expected, rtol=1e-10, atol=1e-12 * max(scale, 1))
+
+
+def test_training_on_forces_leaves_weights_of_plain_gradients_alone() -> None:
+    """What the derivative by positions leaves out is computed again after it."""
+    model, batch = drawn(), batch_of(MIXED)
+    energy_and_forces(model, batch, create_graph=True)
+    assert all(weights.grad is None for weights in model.parameters())
+    model(batch).prediction.sum().backward()
+    assert model.layers[0].project.weight.grad.abs().max() > 0
 
 
 def test_a_lone_atom_and_its_weights_have_finite_derivatives() -> None:

@@ -8,6 +8,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from molcryst_bench.models.components.wanted import weights_are_wanted
+
 _WORTHWHILE = 2**22  # multiplications; below, preparing oneDNN's kernel takes longer than MKL's
 
 
@@ -65,6 +67,8 @@ class _Product(torch.autograd.Function):
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
         x, weight = ctx.saved_tensors
         for_x, for_weight, for_bias = ctx.needs_input_grad
+        for_weight &= weights_are_wanted()
+        for_bias &= weights_are_wanted()
         return (
             linear(gradient, weight.T) if for_x else None,
             linear(x.T, gradient.T).T if for_weight else None,  # the shorter side first is faster
@@ -81,9 +85,9 @@ def _takes_onednn(x: Tensor, weight: Tensor) -> bool:
     if torch.compiler.is_compiling():  # the compiler knows torch's own products
         return False
     return (
-        x.device.type == "cpu"
+        x.numel() * weight.shape[0] >= _WORTHWHILE
+        and x.device.type == "cpu"
         and x.dtype == weight.dtype == torch.float32
-        and x.numel() * len(weight) >= _WORTHWHILE
         and torch.backends.mkldnn.is_available()  # type: ignore[no-untyped-call]
         and not torch.is_autocast_enabled("cpu")
     )

@@ -49,7 +49,7 @@ class _Value(torch.autograd.Function):
         ctx.save_for_backward(*inputs)
         ctx.loops = loops
         outputs = tuple(inputs[0].new_zeros(shape) for shape in loops.shapes)
-        loops.value(*_arrays(*inputs, *outputs))
+        loops.value(*arrays(*inputs, *outputs))
         return outputs
 
     @staticmethod
@@ -66,7 +66,7 @@ class _Gradient(torch.autograd.Function):
         ctx.loops, ctx.count = loops, count
         gradients, inputs = given[:count], given[count:]
         sums = tuple(map(torch.zeros_like, inputs))
-        loops.gradient(*_arrays(*inputs, *gradients, *sums))
+        loops.gradient(*arrays(*inputs, *gradients, *sums))
         return sums
 
     @staticmethod
@@ -74,9 +74,16 @@ class _Gradient(torch.autograd.Function):
     def backward(ctx: Any, *weights: Tensor) -> tuple[Tensor | None, ...]:
         gradients, inputs = ctx.saved_tensors[: ctx.count], ctx.saved_tensors[ctx.count :]
         sums = tuple(torch.zeros(each.shape, dtype=each.dtype) for each in ctx.saved_tensors)
-        ctx.loops.second(*_arrays(*inputs, *gradients, *weights, *sums))
+        ctx.loops.second(*arrays(*inputs, *gradients, *weights, *sums))
         return None, None, *sums
 
 
-def _arrays(*tensors: Tensor) -> list[Any]:
-    return [each.detach().contiguous().numpy() for each in tensors]
+def arrays(*tensors: Tensor) -> list[Any]:
+    """Return tensors as arrays in the same memory, if they are contiguous."""
+    return [_array(each) for each in tensors]
+
+
+def _array(tensor: Tensor) -> Any:
+    if not tensor.is_contiguous():
+        tensor = tensor.contiguous()
+    return (tensor.detach() if tensor.requires_grad else tensor).numpy()

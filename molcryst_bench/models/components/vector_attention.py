@@ -44,8 +44,8 @@ class VectorAttention:
         envelope: Tensor,
         fade: Tensor,
         direction: Tensor,
-    ) -> Tensor:
-        """Return x and the components of w, (nodes, 4, width).
+    ) -> tuple[Tensor, Tensor]:
+        """Return x (nodes, width) and w (nodes, 3, width).
 
         Args:
             atoms: (nodes, 5, width) q, k, s, t and r.
@@ -58,21 +58,22 @@ class VectorAttention:
         inputs = (atoms, vectors, filters, envelope, fade, direction)
         if not suits_loops(*inputs):
             return self.in_operations(*inputs)
-        (result,) = self._in_loops(atoms)(*inputs)
-        return result
+        x, w = self.in_loops(vectors[:, 0])(*inputs)
+        return x, w
 
-    def _in_loops(self, atoms: Tensor) -> Looped:
+    def in_loops(self, x: Tensor) -> Looped:
+        """Return the loops for atoms with features like these, (nodes, width)."""
         from molcryst_bench.models.components import vector_loops as loops  # are compiled at first
 
-        nodes, _, width = atoms.shape
-        scratch = torch.empty(loops.ROWS, width, dtype=atoms.dtype).numpy()
-        sent = torch.empty(4, nodes, 3, width, dtype=atoms.dtype).numpy()
+        nodes, width = x.shape
+        scratch = torch.empty(loops.ROWS, width, dtype=x.dtype).numpy()
+        sent = torch.empty(4, nodes, 3, width, dtype=x.dtype).numpy()
         first = (self.ends.numpy(), self.heads, scratch, sent)
         return Looped(
             partial(loops.attend, *first),
             partial(loops.attend_gradient, *first),
             partial(loops.attend_second_gradient, *first),
-            shapes=[(nodes, 4, width)],
+            shapes=[(nodes, width), (nodes, 3, width)],
         )
 
     def in_operations(
@@ -83,7 +84,7 @@ class VectorAttention:
         envelope: Tensor,
         fade: Tensor,
         direction: Tensor,
-    ) -> Tensor:
+    ) -> tuple[Tensor, Tensor]:
         """Return the same from operations of torch."""
         receiver, sender, row = self.ends
         sent = torch.cat([atoms[:, 1:4], vectors * atoms[:, 4:]], 1).index_select(0, sender)
@@ -95,7 +96,8 @@ class VectorAttention:
         x = (attention * self._by_head(s * d0)).flatten(2)
         w = u * (d1 * fade[:, None, None]) + (t * d2) * direction[:, :, None]  # (edges, 3, width)
         sums = vectors.new_zeros(len(atoms), 4, atoms.shape[2])
-        return sums.index_add(0, receiver, torch.cat([x, w], 1))
+        sums = sums.index_add(0, receiver, torch.cat([x, w], 1))
+        return sums[:, 0], sums[:, 1:]
 
     def _by_head(self, features: Tensor) -> Tensor:
         """Split features (edges, 1, width) to (edges, 1, heads, width / heads)."""
@@ -117,10 +119,14 @@ def vector_update(out: Tensor, mapped: Tensor) -> tuple[Tensor, Tensor]:
         o0, o1, o2 = out.unbind(1)
         u1, u2, u3 = mapped.unbind(2)  # (nodes, 3, width)
         return torch.addcmul(o2, o1, (u1 * u2).sum(1)), o0[:, None] * u3
+    x, vectors = update_in_loops(out[:, 0])(out, mapped)
+    return x, vectors
+
+
+def update_in_loops(x: Tensor) -> Looped:
+    """Return the loops of ``vector_update`` for atoms with features like these, (nodes, width)."""
     from molcryst_bench.models.components import vector_loops as loops
 
-    nodes, _, width = out.shape
+    nodes, width = x.shape
     shapes = [(nodes, width), (nodes, 3, width)]
-    looped = Looped(loops.update, loops.update_gradient, loops.update_second_gradient, shapes)
-    x, vectors = looped(out, mapped)
-    return x, vectors
+    return Looped(loops.update, loops.update_gradient, loops.update_second_gradient, shapes)

@@ -24,19 +24,20 @@ from molcryst_bench.base.compiled import compiled
 
 Array = np.ndarray[Any, np.dtype[Any]]
 _Function = TypeVar("_Function", bound=Callable[..., Any])
+BLOCK = 16  # features of a head that are taken at once: a loop of known length needs no remainder
 ROWS = 25  # of scratch (rows, width) at most
 
 # Sums may be reordered, so that they are vectorised; infinities and NaN stay what they are. To
 # count the references to each row would take more time than computing with it: none are counted.
-_OPTIONS: Any = {"error_model": "numpy", "fastmath": {"reassoc", "contract"}, "_nrt": False}
+OPTIONS: Any = {"error_model": "numpy", "fastmath": {"reassoc", "contract"}, "_nrt": False}
 
 
 def _compiled(loop: _Function) -> _Function:
-    return cast(_Function, compiled(loop, **_OPTIONS))
+    return cast(_Function, compiled(loop, **OPTIONS))
 
 
 def _inlined(loop: _Function) -> _Function:
-    return cast(_Function, njit(inline="always", **_OPTIONS)(loop))
+    return cast(_Function, njit(inline="always", **OPTIONS)(loop))
 
 
 @_compiled
@@ -51,9 +52,10 @@ def attend(
     envelope: Array,
     fade: Array,
     direction: Array,
-    out: Array,
+    x: Array,
+    w: Array,
 ) -> None:
-    """Add the messages x and w of all edges to ``out``, (nodes, 4, width)."""
+    """Add the messages of all edges to ``x`` (nodes, width) and ``w`` (nodes, 3, width)."""
     size = atoms.shape[2] // heads
     product, attention, sd, faded, td = scratch[0], scratch[1], scratch[2], scratch[3], scratch[4]
     u = sent[0]  # (nodes, 3, width)
@@ -69,12 +71,12 @@ def attend(
             score = _total(product, start, stop)
             _fill(attention, start, stop, score * _sigmoid(score) * envelope[e])
         _product(sd, atoms[j, 2], d[1])
-        _add(out[i, 0], attention, sd)
+        _add(x[i], attention, sd)
         _scaled(faded, d[2], fade[e])
         _product(td, atoms[j, 3], d[3])
         for m in range(3):
-            _add(out[i, 1 + m], u[j, m], faded)
-            _add_scaled(out[i, 1 + m], td, direction[e, m])
+            _add(w[i, m], u[j, m], faded)
+            _add_scaled(w[i, m], td, direction[e, m])
 
 
 @_compiled
@@ -89,7 +91,8 @@ def attend_gradient(
     envelope: Array,
     fade: Array,
     direction: Array,
-    gradient: Array,
+    by_x: Array,
+    by_w: Array,
     for_atoms: Array,
     for_vectors: Array,
     for_filters: Array,
@@ -97,7 +100,7 @@ def attend_gradient(
     for_fade: Array,
     for_direction: Array,
 ) -> None:
-    """Add the gradients of all inputs; ``gradient`` (nodes, 4, width) is that of ``out``."""
+    """Add the gradients of all inputs; ``by_x`` and ``by_w`` are those of both sums."""
     size = atoms.shape[2] // heads
     product, qk, sd, gs = scratch[0], scratch[1], scratch[2], scratch[3]
     attention, by_score, faded, along = scratch[4], scratch[5], scratch[6], scratch[7]
@@ -110,7 +113,7 @@ def attend_gradient(
     for e in range(ends.shape[1]):
         i, j, r = ends[0, e], ends[1, e], ends[2, e]
         k, s, t, d = atoms[j, 1], atoms[j, 2], atoms[j, 3], filters[r]
-        gx, gw, to, to_d = gradient[i, 0], gradient[i, 1:], for_atoms[j], for_filters[r]
+        gx, gw, to, to_d = by_x[i], by_w[i], for_atoms[j], for_filters[r]
         _product(qk, atoms[i, 0], k)
         _product(product, qk, d[0])
         _product(gs, gx, s)
@@ -161,14 +164,16 @@ def attend_second_gradient(
     envelope: Array,
     fade: Array,
     direction: Array,
-    gradient: Array,
+    by_x: Array,
+    by_w: Array,
     atoms_: Array,
     vectors_: Array,
     filters_: Array,
     envelope_: Array,
     fade_: Array,
     direction_: Array,
-    for_gradient: Array,
+    for_by_x: Array,
+    for_by_w: Array,
     for_atoms: Array,
     for_vectors: Array,
     for_filters: Array,
@@ -197,7 +202,7 @@ def attend_second_gradient(
         i, j, r = ends[0, e], ends[1, e], ends[2, e]
         q, k, s, t, d = atoms[i, 0], atoms[j, 1], atoms[j, 2], atoms[j, 3], filters[r]
         q_, k_, s_, t_, d_ = atoms_[i, 0], atoms_[j, 1], atoms_[j, 2], atoms_[j, 3], filters_[r]
-        gx, gw, to_g = gradient[i, 0], gradient[i, 1:], for_gradient[i]
+        gx, gw, to_gx, to_gw = by_x[i], by_w[i], for_by_x[i], for_by_w[i]
         to, to_d, cut, cut_ = for_atoms[j], for_filters[r], envelope[e], envelope_[e]
 
         _product(kd, k, d[0])
@@ -228,7 +233,7 @@ def attend_second_gradient(
         _add_products(for_atoms[i, 0], by_score_, kd, by_score, kd_)
         _add_products(to[1], by_score_, qd, by_score, qd_)
         _add_products(to_d[0], by_score_, qk, by_score, qk_)
-        _add_products(to_g[0], attention_, sd, attention, sd_)
+        _add_products(to_gx, attention_, sd, attention, sd_)
         _products(rest, attention_, d[1], attention, d_[1])
         _add(to[2], gx, rest)
         _products(rest, attention_, s, attention, s_)
@@ -249,9 +254,9 @@ def attend_second_gradient(
         _product(td, t, d[3])
         _products(td_, t_, d[3], t, d_[3])
         for m in range(3):
-            _add_products(to_g[1 + m], u_[j, m], faded, u[j, m], faded_)
-            _add_scaled(to_g[1 + m], td_, direction[e, m])
-            _add_scaled(to_g[1 + m], td, direction_[e, m])
+            _add_products(to_gw[m], u_[j, m], faded, u[j, m], faded_)
+            _add_scaled(to_gw[m], td_, direction[e, m])
+            _add_scaled(to_gw[m], td, direction_[e, m])
             _add(for_u[j, m], gw[m], faded_)
             _add(for_u_[j, m], gw[m], faded)
             for_direction[e, m] += _dot(gw[m], td_)
@@ -386,14 +391,22 @@ def _add_scaled(out: Array, a: Array, scale: float) -> None:
 @_inlined
 def _total(a: Array, start: int, stop: int) -> Any:
     result = a.dtype.type(0)
-    for f in range(start, stop):
+    whole = start + (stop - start) // BLOCK * BLOCK
+    for block in range(start, whole, BLOCK):
+        for f in range(BLOCK):
+            result += a[block + f]
+    for f in range(whole, stop):
         result += a[f]
     return result
 
 
 @_inlined
 def _fill(out: Array, start: int, stop: int, value: float) -> None:
-    for f in range(start, stop):
+    whole = start + (stop - start) // BLOCK * BLOCK
+    for block in range(start, whole, BLOCK):
+        for f in range(BLOCK):
+            out[block + f] = value
+    for f in range(whole, stop):
         out[f] = value
 
 
