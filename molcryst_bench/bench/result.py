@@ -68,6 +68,7 @@ class CellResult(Settings):
     peak_memory_mb: float  # of the process, which may have run other cells before
     hyperparameters: str  # JSON
     training: str  # JSON
+    search: str | None = None  # JSON: settings of the search that found these, if one did
     key: str
     store_digest: str
     split_digest: str

@@ -158,6 +158,7 @@ def _result(
         peak_memory_mb=_peak_memory_mb(),
         hyperparameters=json.dumps(plan.hyperparameters, sort_keys=True),
         training=json.dumps(plan.training.model_dump(), sort_keys=True) if plan.trains else "{}",
+        search=None if plan.search is None else plan.search.settings.model_dump_json(),
         key=plan.key,
         store_digest=plan.store_digest,
         split_digest=plan.split_digest,

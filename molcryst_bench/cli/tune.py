@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 
@@ -16,6 +18,7 @@ if TYPE_CHECKING:
     from molcryst_bench.bench.search_plan import SearchPlan
     from molcryst_bench.tuning.journal import Journal
     from molcryst_bench.tuning.settings import SearchSettings
+    from molcryst_bench.tuning.workers import Workers
 
 
 def _one_of(*names: str) -> click.Choice[str]:
@@ -58,6 +61,14 @@ def _one_of(*names: str) -> click.Choice[str]:
     help="How several are proposed at once.",
 )
 @click.option("--workers", type=click.IntRange(min=1), help="Trials at once, not as params.yaml.")
+@click.option(
+    "--on",
+    "place",
+    type=_one_of("processes", "ray", "mpi"),
+    default="processes",
+    show_default=True,
+    help="Here, on the Ray cluster of RAY_ADDRESS, or in the processes of mpirun.",
+)
 @click.option("--epochs", type=click.IntRange(min=1), help="No trial trains for more.")
 @click.option(
     "--halving",
@@ -93,6 +104,7 @@ def tune(
     model: str,
     space_name: str,
     workers: int | None,
+    place: str,
     time_limit: float | None,
     profile: str | None,
     changes: tuple[str, ...],
@@ -118,9 +130,10 @@ def tune(
     plan = plan_cells(chosen)[0]
     store, start = open_store(plan.store), (plan.hyperparameters, plan.training)
     search = make_search(plan.task, store, model, *start, settings, params)
-    count = workers or params.executor.worker_count()
+    limits = _Limits(workers or params.executor.worker_count(), workers, time_limit)
     try:
-        journal = _run(search, output, count, time_limit, resume)
+        with _workers(place, search, limits) as found:
+            journal = _run(search, output.absolute(), found, resume)
     except KeyboardInterrupt:
         click.echo("Interrupted. The same command with --resume goes on.", err=True)
         raise SystemExit(INTERRUPTED) from None
@@ -128,28 +141,50 @@ def tune(
     click.echo(_train_command(journal, plan, settings, profile, changes))
 
 
-def _run(
-    search: SearchPlan, output: Path, count: int, time_limit: float | None, resume: bool
-) -> Journal:
-    """Run a search, or the rest of it."""
+class _Limits(NamedTuple):
+    """What keeps trials within bounds."""
+
+    here: int  # trials at the same time on this machine
+    most: int | None  # on a cluster; all for which there is room by default
+    seconds: float | None  # of each
+
+
+@contextmanager
+def _workers(place: str, search: SearchPlan, limits: _Limits) -> Iterator[Workers]:
+    """Yield who runs the trials; a process of MPI that does not drive the search ends here."""
     from molcryst_bench.base.isolated import isolated_executor
+    from molcryst_bench.tuning.clusters import MpiWorkers, RayWorkers
+    from molcryst_bench.tuning.workers import ExecutorWorkers
+
+    threads = search.subject.threads
+    if place == "ray":
+        yield RayWorkers(threads, limits.most, limits.seconds)
+    elif place == "mpi":
+        processes = MpiWorkers()
+        if not processes.is_driver:
+            processes.serve()
+            raise SystemExit(0)
+        yield processes
+    else:
+        with isolated_executor(limits.here, threads, limits.seconds) as executor:
+            yield ExecutorWorkers(executor, limits.here)
+
+
+def _run(search: SearchPlan, output: Path, workers: Workers, resume: bool) -> Journal:
+    """Run a search, or the rest of it."""
     from molcryst_bench.base.locks import exclusive
     from molcryst_bench.cli.console import console, shown
     from molcryst_bench.cli.tuning import SearchProgress
     from molcryst_bench.tuning.journal import Journal
-    from molcryst_bench.tuning.workers import ExecutorWorkers
 
     folder, trials = output / search.name, search.settings.trials
     searched = ", ".join(parameter.name for parameter in search.space.parameters)
-    click.echo(f"{trials} trials, {count} at a time, of {searched}; in {shown(folder)}.")
+    click.echo(f"{trials} trials, {workers.share} at a time, of {searched}; in {shown(folder)}.")
     with exclusive(folder / ".lock", on_wait=lambda: click.echo("Waiting for another search.")):
         journal = (Journal.reopen if resume else Journal.create)(folder, search.identity)
         _warn_of_other_code(journal)
-        with (
-            SearchProgress(journal, trials, console) as progress,
-            isolated_executor(count, search.subject.threads, time_limit) as executor,
-        ):
-            search.run(journal, ExecutorWorkers(executor, count), progress, output)
+        with SearchProgress(journal, trials, console) as progress:
+            search.run(journal, workers, progress, output)
     return journal
 
 

@@ -42,6 +42,11 @@ class Cell(CellResult):
         return dict(json.loads(self.training))
 
     @property
+    def search_values(self) -> dict[str, Any]:
+        """Settings of the search that found its settings; none if they were not searched."""
+        return {} if self.search is None else dict(json.loads(self.search))
+
+    @property
     def name(self) -> str:
         """Task, model and seed in one word."""
         return f"{self.task}/{self.model}/{self.seed}"

@@ -196,6 +196,7 @@ class _Site:
             "files": [(name, text) for name, text in _CELL_FILES if (folder / name).exists()],
             "hyperparameters": flatten(cell.hyperparameter_values),
             "training": flatten(cell.training_values),
+            "search": flatten(cell.search_values),
         }
         self._write(addresses.cell_page(cell), "cell.html", content)
 

@@ -12,6 +12,7 @@ from typing import Any
 from handmade import REPOSITORY
 
 from molcryst_bench.base.errors import RunError
+from molcryst_bench.tuning.cost import Costs
 from molcryst_bench.tuning.halving import Halving
 from molcryst_bench.tuning.journal import Journal, Trial
 from molcryst_bench.tuning.proposer import Proposer
@@ -58,6 +59,12 @@ def nap(halving: Halving, number: int, settings: Mapping[str, Any]) -> Outcome:
     """Take from 1 to 2 seconds."""
     time.sleep(1 + (7 * number % 11) / 10)
     return valley(halving, number, settings)
+
+
+def sized(halving: Halving, number: int, settings: Mapping[str, Any]) -> Outcome:
+    """Have no error that matters, and as many weights as there are structures in a batch."""
+    size = settings["batch_size"]
+    return Outcome(1.0 + 1e-3 / size, 3, 2, 0.0, False, [1.0], "here", Costs(size))
 
 
 class Quiet:

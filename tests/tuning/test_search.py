@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import copy
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow.parquet as pq
 import pytest
-from objectives import START, Quiet, nap, paper_space, search_in, troubles, valley
+from objectives import START, Quiet, nap, paper_space, search_in, sized, troubles, valley
 
 from molcryst_bench.base.errors import RunError, SettingsError
 from molcryst_bench.base.executors import InlineExecutor
 from molcryst_bench.base.isolated import isolated_executor
-from molcryst_bench.tuning.journal import TABLE, Journal, Trial
+from molcryst_bench.tuning.journal import TABLE, Journal, Trial, read_search
 from molcryst_bench.tuning.proposer import Proposer
 from molcryst_bench.tuning.settings import TuningSettings
 from molcryst_bench.tuning.space_file import load_space
@@ -90,9 +92,7 @@ def test_a_search_goes_on_as_if_there_had_been_no_break(method: str, tmp_path: P
         broken.write()
         journal, observer = Journal.reopen(folder, IDENTITY), Quiet()
         under_way = [trial.trial for trial in journal.running]
-        search_in(folder, method=method, trials=20).go_on(
-            journal, INLINE, observer
-        )
+        search_in(folder, method=method, trials=20).go_on(journal, INLINE, observer)
         assert found(journal) == found(whole)
         assert observer.told[: len(under_way)] == under_way
         assert len(observer.told) == 20 - sum(t.finished for t in broken.trials)
@@ -110,10 +110,32 @@ def _as_at(turn: int, trial: Trial) -> Trial:
 def test_a_larger_budget_goes_on_with_a_finished_search(tmp_path: Path) -> None:
     run(tmp_path / "search", trials=5)
     journal = Journal.reopen(tmp_path / "search", IDENTITY)
-    search_in(tmp_path / "search", trials=8).go_on(
-        journal, INLINE, Quiet()
-    )
+    search_in(tmp_path / "search", trials=8).go_on(journal, INLINE, Quiet())
     assert found(journal) == found(run(tmp_path / "other", trials=8))
+
+
+def test_trials_of_other_code_are_known_after_a_break(tmp_path: Path) -> None:
+    folder = tmp_path / "search"
+    before = {**IDENTITY, "code": "old"}
+    search = replace(search_in(folder, trials=2), code="old")
+    search.go_on(Journal.create(folder, before), INLINE, Quiet())
+    journal, observer = Journal.reopen(folder, {**IDENTITY, "code": "new"}), Quiet()
+    assert [trial.trial for trial in journal.with_other_code()] == [0, 1]
+    replace(search_in(folder, trials=4), code="new").go_on(journal, INLINE, observer)
+    assert [trial.code for trial in journal.trials] == ["old", "old", "new", "new"]
+    assert read_search(folder / TABLE).identity == {"task": "none", "code": "new", "budget": 4}
+    assert observer.turns
+    assert [done for done, _ in observer.turns] == sorted(done for done, _ in observer.turns)
+
+
+def test_a_second_objective_moves_the_search_to_what_is_cheap(tmp_path: Path) -> None:
+    sizes = {}
+    for cost in ("none", "parameters"):
+        search = replace(search_in(tmp_path / cost, run=sized, trials=30), cost=cost)
+        journal = Journal.create(tmp_path / cost, IDENTITY)
+        search.go_on(journal, INLINE, Quiet())
+        sizes[cost] = np.median([t.parameters for t in journal.trials[15:] if t.parameters])
+    assert sizes["parameters"] < sizes["none"]
 
 
 def test_another_search_is_not_touched(tmp_path: Path) -> None:

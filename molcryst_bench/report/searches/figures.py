@@ -107,7 +107,7 @@ def importance(found: Importance) -> Figure:
     axes.set_ylim(len(rows) - 0.4, -0.6)
     axes.grid(visible=False, axis="y")
     axes.tick_params(axis="y", length=0)
-    axes.set_xlabel("importance (part of the variance of log error)")
+    axes.set_xlabel("importance (growth of squared log error, in parts of its variance)")
     return figure
 
 

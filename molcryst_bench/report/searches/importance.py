@@ -51,7 +51,7 @@ class Importance:
         """As a table."""
         pairs = zip(self.means, self.deviations, strict=True)
         texts = [with_spread(mean, deviation, 3) for mean, deviation in pairs]
-        header = "Importance (part of the variance of log error)"
+        header = "Importance (growth of squared log error, in parts of its variance)"
         return (
             Column("setting", "Hyperparameter", self.names, self.names),
             Column("importance", header, tuple(texts), self.means),

@@ -146,8 +146,9 @@ class Comparison:
 
     @property
     def title(self) -> str:
-        """Model and task in words."""
-        return f"{self.model} on {self.task}"
+        """Model and task in words, and what else was to be small."""
+        cost = {"parameters": ", for few parameters, too", "inference": ", for speed, too"}
+        return f"{self.model} on {self.task}{cost.get(self.cost, '')}"
 
     @property
     def unit(self) -> str:
