@@ -10,10 +10,10 @@ to ``benchmarks/search``.
 from __future__ import annotations
 
 import argparse
+import os
 import shutil
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor, as_completed
-from contextlib import suppress
 from itertools import product
 from pathlib import Path
 
@@ -23,6 +23,7 @@ from molcryst_bench.base.project import dataset_folder
 from molcryst_bench.bench.params import ExecutorSettings, as_published
 from molcryst_bench.bench.search_plan import SearchPlan, make_search
 from molcryst_bench.cli.console import console, shown
+from molcryst_bench.cli.main import INTERRUPTED
 from molcryst_bench.cli.tuning import SearchesProgress
 from molcryst_bench.graphs.build import BuildRequest, DatasetSettings, Sample, build_store
 from molcryst_bench.graphs.store import GraphStore, open_store
@@ -107,9 +108,9 @@ def _run(
         try:
             for future in as_completed(futures):
                 future.result()
-        except BaseException:
-            threads.shutdown(wait=False, cancel_futures=True)
-            raise
+        except KeyboardInterrupt:
+            console.print("Interrupted. The same command goes on.")
+            os._exit(INTERRUPTED)  # at once, so that no trial is taken for a failed one
 
 
 def _store() -> GraphStore:
@@ -125,5 +126,4 @@ def _store() -> GraphStore:
 
 
 if __name__ == "__main__":
-    with suppress(KeyboardInterrupt):
-        main()
+    main()
