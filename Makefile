@@ -41,7 +41,7 @@ $(INSTALLED): requirements.lock pyproject.toml
 	@touch $@
 
 $(DEVELOPING): $(INSTALLED)
-	@$(INSTALL) --editable ".[dev,ray,s3]"
+	@$(INSTALL) --editable ".[dev,parsl,ray,s3]"
 	@touch $@
 
 # Resolves for every supported Python and platform at once; run after changing pyproject.toml.

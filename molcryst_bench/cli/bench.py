@@ -93,6 +93,43 @@ def explain_command(cell: str) -> None:
     explain_cell(plans[cell], leaderboard_folder())
 
 
+@bench.command("plan")
+@click.option("--profile", metavar="NAME", help="conf/NAME.yaml in place of params.yaml.")
+@click.option("--machine", help="Whose throughputs of conf/rates.yaml count; the first by default.")
+@click.option(
+    "--executor", metavar="NAME", help="Says how many workers a node has; one by default."
+)
+@click.option("--workers", type=click.IntRange(min=1), help="To simulate; 1 to 512 by default.")
+def plan_command(
+    profile: str | None, machine: str | None, executor: str | None, workers: int | None
+) -> None:
+    """Say how many cells, trials and node-hours a profile takes, before anything is run.
+
+    Cells are priced by what the like have cost, or by measured throughputs; schedules are
+    simulated. No store is needed: molcryst bench plan --profile paper --executor delta-ncsa.
+    """
+    from molcryst_bench.base.project import leaderboard_folder, project_root
+    from molcryst_bench.bench.estimates import Estimates
+    from molcryst_bench.bench.executors.blocks import Blocks
+    from molcryst_bench.bench.executors.choose import load_site
+    from molcryst_bench.bench.forecast import forecast
+    from molcryst_bench.bench.ledger import LEDGER, Ledger
+    from molcryst_bench.bench.params import load_params, load_profile
+    from molcryst_bench.bench.rates import load_rates
+    from molcryst_bench.cli.plan import show_plan
+
+    params = load_params() if profile is None else load_profile(profile)
+    rates = load_rates(project_root())
+    measured = None
+    if profile is None:  # what is in the ledger is of the active one
+        measured = Estimates(Ledger(leaderboard_folder() / LEDGER).entries)
+    forecasts = forecast(params, rates.of_machine(machine), measured)
+    site = load_site(executor) if executor is not None else None
+    per_node = site.workers_per_node if isinstance(site, Blocks) else site.slots if site else 1
+    name = machine or next(iter(rates.machines))
+    show_plan(params.profile, name, forecasts, per_node, workers)
+
+
 def _planned(workers: int | None, executor: str | None) -> tuple[Chosen, list[CellPlan]]:
     """Return where to run, and all cells with as many threads as there."""
     from molcryst_bench.bench.cell import plan_cells

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from molcryst_bench.base.errors import SettingsError
-from molcryst_bench.base.project import dataset_folder, store_path
+from molcryst_bench.base.project import dataset_folder, leaderboard_folder, store_path
 from molcryst_bench.cli.console import counted, shown
 
 if TYPE_CHECKING:
@@ -22,6 +22,12 @@ _source_option = click.option("--source", help="Which public form to use; the fi
 
 _workers_option = click.option(
     "--workers", type=click.IntRange(min=1), help="Processes; all cores by default."
+)
+
+_executor_option = click.option(
+    "--executor",
+    metavar="NAME",
+    help="Where the work runs: a .yaml file, or the name of one in conf/executors.",
 )
 
 
@@ -55,13 +61,16 @@ def new_command(
 @data.command("fetch")
 @click.argument("dataset")
 @_workers_option
+@_executor_option
 @_source_option
-def fetch_command(dataset: str, workers: int | None, source: str | None) -> None:
+def fetch_command(
+    dataset: str, workers: int | None, executor: str | None, source: str | None
+) -> None:
     """Fetch the raw files of DATASET and check them against their checksums.
 
     A dataset that the project makes itself is made, as params.yaml says.
     """
-    with _obtained(dataset, workers, source) as (obtained, _):
+    with _obtained(dataset, workers, executor, source) as (obtained, _):
         for path in obtained.paths.values():
             click.echo(f"{shown(path)} is complete ({path.stat().st_size / 1e6:,.0f} MB)")
 
@@ -70,6 +79,7 @@ def fetch_command(dataset: str, workers: int | None, source: str | None) -> None
 @click.argument("dataset")
 @click.option("--all", "everything", is_flag=True, help="All records, not the profile's sample.")
 @_workers_option
+@_executor_option
 @click.option("--output", type=click.Path(path_type=Path), help="In place of the usual store.")
 @click.option("--accept-quarantined", is_flag=True, help="Build although records are unusable.")
 @_source_option
@@ -77,12 +87,12 @@ def build_command(
     dataset: str,
     everything: bool,
     workers: int | None,
+    executor: str | None,
     output: Path | None,
     accept_quarantined: bool,
     source: str | None,
 ) -> None:
     """Build the graph store of DATASET, as params.yaml says."""
-    from molcryst_bench.base.executors import available_cores, local_executor
     from molcryst_bench.bench.params import load_dataset_settings
     from molcryst_bench.graphs.build import BuildRequest, build_store
     from molcryst_bench.graphs.store import open_store
@@ -93,15 +103,15 @@ def build_command(
     if everything:
         settings = settings.model_copy(update={"sample": None})
     path = output or store_path(dataset)
-    with local_executor(workers or available_cores()) as executor:
-        obtained = _obtain(dataset, source, settings.generate, executor)
+    with _workers(workers, executor) as pool:
+        obtained = _obtain(dataset, source, settings.generate, pool)
         request = BuildRequest(load_card(dataset), obtained.source, obtained.paths, settings)
         with counted(f"Building {dataset}") as progress:
             build_store(
-                request, path, executor, progress=progress, accept_quarantined=accept_quarantined
+                request, path, pool, progress=progress, accept_quarantined=accept_quarantined
             )
         if is_made(get_dataset(dataset)):  # how many records there are is a setting
-            _write_splits(dataset, obtained, executor)
+            _write_splits(dataset, obtained, pool)
     store = open_store(path)
     click.echo(f"{shown(path)}: {len(store):,} graphs, digest {store.digest}")
 
@@ -109,11 +119,14 @@ def build_command(
 @data.command("split")
 @click.argument("dataset")
 @_workers_option
+@_executor_option
 @_source_option
-def split_command(dataset: str, workers: int | None, source: str | None) -> None:
+def split_command(
+    dataset: str, workers: int | None, executor: str | None, source: str | None
+) -> None:
     """Draw the splits of DATASET again, as its card says, and write those that differ."""
-    with _obtained(dataset, workers, source) as (obtained, executor):
-        _write_splits(dataset, obtained, executor)
+    with _obtained(dataset, workers, executor, source) as (obtained, pool):
+        _write_splits(dataset, obtained, pool)
 
 
 @data.command("audit")
@@ -127,12 +140,14 @@ def split_command(dataset: str, workers: int | None, source: str | None) -> None
     help="Frames nearer than this are alike; by default 10, 100 and the gaps on the card.",
 )
 @_workers_option
+@_executor_option
 @_source_option
 def audit_command(
     dataset: str,
     splits: tuple[str, ...],
     gaps: tuple[int, ...],
     workers: int | None,
+    executor: str | None,
     source: str | None,
 ) -> None:
     """Count the records of each subset of DATASET that have a like one in another subset.
@@ -141,10 +156,10 @@ def audit_command(
     stereoisomers and scaffolds, for frames that are close in time, or for similar frameworks. With
     --split, which may be given more than once, it tells them for each group, such as a molecule.
     """
-    with _obtained(dataset, workers, source) as (obtained, executor):
+    with _obtained(dataset, workers, executor, source) as (obtained, pool):
         from molcryst_bench.cli.audit import run_audit
 
-        run_audit(dataset, splits, gaps, obtained, executor)
+        run_audit(dataset, splits, gaps, obtained, pool)
 
 
 @data.command("verify")
@@ -170,17 +185,32 @@ def show_command(dataset: str) -> None:
 
 @contextmanager
 def _obtained(
-    dataset: str, workers: int | None, source: str | None
+    dataset: str, workers: int | None, executor: str | None, source: str | None
 ) -> Iterator[tuple[Obtained, Executor]]:
     """Yield raw files and workers, to do something else with them than to build a store."""
-    from molcryst_bench.base.executors import available_cores, local_executor
     from molcryst_bench.bench.params import load_dataset_settings
     from molcryst_bench.sources.registry import get_dataset, is_made
 
     made = is_made(get_dataset(dataset))  # nothing else depends on the settings
     generation = load_dataset_settings(dataset).generate if made else None
-    with local_executor(workers or available_cores()) as executor:
-        yield _obtain(dataset, source, generation, executor), executor
+    with _workers(workers, executor) as pool:
+        yield _obtain(dataset, source, generation, pool), pool
+
+
+@contextmanager
+def _workers(workers: int | None, executor: str | None) -> Iterator[Executor]:
+    """Yield processes on this machine, or the workers of an executor that was named."""
+    if executor is None:
+        from molcryst_bench.base.executors import available_cores, local_executor
+
+        with local_executor(workers or available_cores()) as pool:
+            yield pool
+        return
+    from molcryst_bench.bench.executors.choose import choose_site
+
+    site = choose_site(executor, workers, threads=1, count=1).site
+    with site.executor(leaderboard_folder()) as pool:
+        yield pool
 
 
 def _obtain(
