@@ -160,10 +160,7 @@ def test_importance_finds_what_the_objective_depends_on(comparison: Comparison) 
     assert "too little" not in found.caution
 
 
-def test_importance_is_honest_about_noise_and_few_trials(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(importances, "_ROUNDS", 1)
+def test_importance_is_honest_about_noise_and_few_trials(tmp_path: Path) -> None:
     draw = np.random.default_rng(0)
     folder = write_search(tmp_path, "random", 0, trials=40)
     _change(folder, lambda row: row | {"error": row["error"] and float(draw.lognormal())})
@@ -233,7 +230,7 @@ def test_a_damaged_table_is_named(tmp_path: Path) -> None:
 
 @pytest.fixture
 def quick_importance(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("_ROUNDS", "_SHUFFLES", "_TREES"):
+    for name in ("_SHUFFLES", "_TREES"):
         monkeypatch.setattr(importances, name, 1)
 
 

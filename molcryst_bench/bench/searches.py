@@ -17,7 +17,7 @@ from molcryst_bench.base.errors import RunError, StoppedError
 from molcryst_bench.bench.cell import CellPlan
 from molcryst_bench.bench.search_plan import SearchPlan
 from molcryst_bench.tuning.journal import Journal, Trial, identity_in
-from molcryst_bench.tuning.workers import End, ExecutorWorkers, Work
+from molcryst_bench.tuning.workers import End, ExecutorWorkers, LostWorkersError, Work
 
 SEARCHES = "searches"  # folder beside those of the tasks
 TellTrial = Callable[[str, Trial, Journal], None]
@@ -100,7 +100,7 @@ class SearchingExecutor(Executor):
             return journal
         try:
             search.run(journal, _SharedWorkers(self), _Told(search.name, self.tell), self.results)
-        except _BrokenOffError:
+        except LostWorkersError:
             if self.closed.is_set():
                 raise StoppedError("its search was told to stop") from None
             raise BrokenExecutor("the workers of its search died") from None
@@ -174,7 +174,7 @@ class _SharedWorkers(ExecutorWorkers):
         """Let a worker run a trial, and wait for it."""
         end = super().run(work, number, settings)
         if end.outcome is None and (self.searches.closed.is_set() or not self._alive()):
-            raise _BrokenOffError
+            return replace(end, lost=True)
         return end
 
     def _alive(self) -> bool:
@@ -184,7 +184,3 @@ class _SharedWorkers(ExecutorWorkers):
         except RuntimeError:  # of which BrokenExecutor is one
             return False
         return True
-
-
-class _BrokenOffError(BaseException):
-    """Ends a search whose trials cannot go on; they stay in its table as they were."""

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 
 from molcryst_bench.base.errors import SettingsError
-from molcryst_bench.models.interface import ClosedFormModel, Model
+from molcryst_bench.models.interface import ClosedFormModel, Model, Purpose
 from molcryst_bench.models.registry import (
     Registration,
     create_model,
@@ -64,6 +64,28 @@ def hyperparameters_of(name: str) -> dict[str, Any]:
     schema = get_model_class(name).Hyperparameters.model_json_schema()
     properties: dict[str, Any] = schema["properties"]
     return properties
+
+
+def presets_of(name: str) -> dict[str, dict[str, Any]]:
+    """Return what a model's paper sets for each kind of task: hyperparameters, then the training.
+
+    The cut-off is left out, which is that of the neighbour lists.
+
+    Raises:
+        SettingsError: if there is no such model.
+    """
+    model = get_model_class(name)
+    purposes = {
+        "energy of molecules": Purpose(extensive=True, forces=False, periodic=False, cutoff=5.0),
+        "property of molecules": Purpose(extensive=False, forces=False, periodic=False, cutoff=5.0),
+        "energy and forces": Purpose(extensive=True, forces=True, periodic=False, cutoff=5.0),
+        "property of crystals": Purpose(extensive=False, forces=False, periodic=True, cutoff=5.0),
+    }
+    presets = {}
+    for kind, purpose in purposes.items():
+        preset = {**model.hyperparameters_for(purpose), **model.training_for(purpose)}
+        presets[kind] = {key: value for key, value in preset.items() if key != "cutoff"}
+    return presets
 
 
 def allowed_values(schema: dict[str, Any]) -> str:

@@ -6,6 +6,7 @@ All nodes see the folders of the store and of the search.
 from __future__ import annotations
 
 import asyncio
+import logging
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -45,22 +46,18 @@ class RayWorkers:
         self.most = most
         self.seconds = seconds
         if not ray.is_initialized():
-            ray.init(include_dashboard=False, log_to_driver=False, logging_level="warning")
+            ray.init(include_dashboard=False, log_to_driver=False, logging_level=logging.WARNING)
 
     @property
     def share(self) -> int:
         """How many trials run at the same time, on the nodes that are alive."""
-        import ray
-
-        room = int(ray.cluster_resources().get("CPU", 0)) // self.threads
+        room = int(_resources().get("CPU", 0)) // self.threads
         return max(1, room if self.most is None else min(room, self.most))
 
     @contextmanager
     def evaluator(self, work: Work) -> Iterator[Any]:
         """Yield DeepHyper's evaluator for Ray."""
-        import ray
-
-        gpus = int(ray.cluster_resources().get("GPU", 0) > 0)
+        gpus = int(_resources().get("GPU", 0) > 0)
         evaluator = _ray_evaluator(work, self.seconds)(
             _run, num_cpus_per_task=self.threads, num_gpus_per_task=gpus
         )
@@ -110,6 +107,14 @@ class MpiWorkers:
         """Run trials for the driver until it has no more; it sends all that they need."""
         with self.evaluator(_nothing):
             return
+
+
+def _resources() -> dict[str, float]:
+    """Return what the nodes that are alive have."""
+    import ray
+
+    found: dict[str, float] = ray.cluster_resources()  # type: ignore[no-untyped-call]
+    return found
 
 
 def _nothing(number: int, settings: Mapping[str, Any]) -> Outcome:

@@ -17,7 +17,7 @@ from molcryst_bench.tuning.proposer import Objectives, Proposer
 from molcryst_bench.tuning.settings import Cost
 from molcryst_bench.tuning.space import Space
 from molcryst_bench.tuning.trial import Outcome
-from molcryst_bench.tuning.workers import End, Workers
+from molcryst_bench.tuning.workers import End, LostWorkersError, Workers
 
 PUBLISHED = "published"
 Run = Callable[[Halving, int, Mapping[str, Any]], Outcome]
@@ -55,6 +55,9 @@ class Search:
             journal: of the trials so far, which is written as they end.
             workers: run the trials.
             observer: is told.
+
+        Raises:
+            LostWorkersError: if there are no workers any more.
         """
         journal.budget = self.budget
         self._recall(journal, observer)
@@ -66,8 +69,11 @@ class Search:
                 self._propose(journal, evaluator, workers.share)
                 if not journal.running:
                     return
-                jobs = evaluator.gather("BATCH", 1)
-                self._learn(journal, {job.args["trial"]: job.output for job in jobs}, observer)
+                found = {j.args["trial"]: j.output for j in evaluator.gather("BATCH", 1)}
+                ended = {trial: end for trial, end in found.items() if not end.lost}
+                self._learn(journal, ended, observer)
+                if len(ended) < len(found):
+                    raise LostWorkersError("the workers of the search are gone")
 
     def _recall(self, journal: Journal, observer: Observer) -> None:
         """Ask and tell again all that was before a break, so that proposals go on as without it."""

@@ -24,6 +24,11 @@ class End:
     end: datetime
     outcome: Outcome | None
     reason: str = ""  # of its failure
+    lost: bool = False  # with all workers: it has not failed, and is to be run again
+
+
+class LostWorkersError(MolcrystError):
+    """Ends a search whose trials cannot go on; those under way stay in its table as they were."""
 
 
 class Workers(Protocol):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import threading
+import time
 from collections.abc import Callable
 from concurrent.futures import BrokenExecutor, Executor, Future, ThreadPoolExecutor
 from pathlib import Path
@@ -154,16 +155,18 @@ def test_a_search_of_other_code_is_out_of_date(
 
 def test_workers_are_shared_by_the_searches_under_way() -> None:
     plans, results = plans_with(SEARCH, bench__tasks=["qm9/homo", "qm9/zpve"]), Path("results")
-    gate, shares = threading.Event(), []
+    gate = threading.Event()
 
     class Gated(Executor):
         def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
-            shares.append(executor.share)
-            gate.wait(20)
+            gate.wait(60)
             return InlineExecutor().submit(fn, *args, **kwargs)
 
     with searching(Gated(), results, 4, Told()) as executor:
         futures = [executor.submit(_settings, plans[f"qm9/{t}/schnet/0"]) for t in ("homo", "zpve")]
+        end = time.monotonic() + 60
+        while executor.share != 2 and time.monotonic() < end:
+            time.sleep(0.01)
         assert executor.share == 2
         gate.set()
         for future in futures:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -41,7 +43,7 @@ def _draw_trials(axes: Axes, row: int, method: Method) -> None:
     heights = row + np.random.default_rng(0).uniform(-_JITTER, _JITTER, len(errors))
     axes.plot(errors, heights, "o", color=color, markersize=2.8, alpha=0.55, markeredgewidth=0)
     low, median, high = np.quantile(errors, (0.25, 0.5, 0.75))
-    box = {"color": color, "linewidth": 1.2, "solid_joinstyle": "miter"}
+    box: dict[str, Any] = {"color": color, "linewidth": 1.2, "solid_joinstyle": "miter"}
     edges = [row - 0.36, row + 0.36]
     axes.plot([low, high, high, low, low], [*edges[:1] * 2, *edges[1:] * 2, edges[0]], **box)
     axes.plot([median, median], edges, color=color, linewidth=2.2)
@@ -88,7 +90,12 @@ def _draw_start(axes: Axes, comparison: Comparison, axis: str) -> None:
     if not len(comparison.published):
         return
     value = float(comparison.published.mean())
-    style = {"color": MUTED, "linewidth": 1.0, "dashes": (4, 3), "label": "settings at the start"}
+    style: dict[str, Any] = {
+        "color": MUTED,
+        "linewidth": 1.0,
+        "dashes": (4, 3),
+        "label": "settings at the start",
+    }
     if axis == "x":
         axes.axvline(value, **style)
         axes.legend(loc="lower right", bbox_to_anchor=(1.0, 1.0), borderaxespad=0.2)

@@ -16,7 +16,7 @@ from molcryst_bench.tuning.space import Parameter
 
 FEWEST = 15  # trials with an error; fewer tell nothing
 _FEW = 10  # trials for each hyperparameter
-_FOLDS, _ROUNDS, _SHUFFLES, _TREES = 5, 2, 5, 60
+_FOLDS, _SHUFFLES, _TREES = 5, 5, 60
 _LITTLE = 0.3
 
 
@@ -66,7 +66,7 @@ def importance_of(comparison: Comparison) -> Importance | None:
     """
     from sklearn.ensemble import ExtraTreesRegressor
     from sklearn.inspection import permutation_importance
-    from sklearn.model_selection import RepeatedKFold
+    from sklearn.model_selection import KFold
 
     trials = [t for search in comparison.searches for t in search.trials if t.error]
     if len(trials) < FEWEST:
@@ -74,7 +74,7 @@ def importance_of(comparison: Comparison) -> Importance | None:
     inputs = np.column_stack([_codes(each, trials) for each in comparison.parameters])  # (t, p)
     errors = np.log10([t.error for t in trials if t.error])  # (t,)
     variance = float(errors.var()) or 1.0
-    folds = RepeatedKFold(n_splits=_FOLDS, n_repeats=_ROUNDS, random_state=0)
+    folds = KFold(_FOLDS, shuffle=True, random_state=0)
     grown, squares = [], []
     for known, unseen in folds.split(inputs):
         forest = ExtraTreesRegressor(_TREES, random_state=0).fit(inputs[known], errors[known])

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from itertools import groupby
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
@@ -16,6 +16,7 @@ from molcryst_bench.base.files import digest_of
 from molcryst_bench.tuning.distributions import Choice, Range
 from molcryst_bench.tuning.journal import FAILED, STOPPED, TABLE, Trial, read_search
 from molcryst_bench.tuning.search import PUBLISHED
+from molcryst_bench.tuning.settings import Cost
 from molcryst_bench.tuning.space import Parameter
 
 _OF_METHOD = ("method", "surrogate", "acquisition", "multi_point")
@@ -89,7 +90,8 @@ class Method:
     def errors(self) -> np.ndarray:
         """The errors of all trials that have one, (trials,)."""
         errors = np.concatenate([search.errors for search in self.searches])
-        return errors[np.isfinite(errors)]
+        known: np.ndarray = errors[np.isfinite(errors)]
+        return known
 
     @property
     def trials(self) -> int:
@@ -110,7 +112,8 @@ class Method:
     def minima(self) -> np.ndarray:
         """The least error of each repeat that has one, (repeats,)."""
         minima = np.array([search.least for search in self.searches])
-        return minima[np.isfinite(minima)]
+        known: np.ndarray = minima[np.isfinite(minima)]
+        return known
 
 
 @dataclass(frozen=True)
@@ -156,9 +159,9 @@ class Comparison:
         return self.first.trials[0].error_unit
 
     @property
-    def cost(self) -> str:
+    def cost(self) -> Cost:
         """The second objective, or ``none``."""
-        return str(self.first.settings.get("cost", "none"))
+        return cast(Cost, self.first.settings["cost"])
 
     @cached_property
     def parameters(self) -> list[Parameter]:
