@@ -73,6 +73,7 @@ def _print_model(entry: ModelEntry) -> None:
     for block in body(describe_model(entry.name).blocks):
         click.echo(as_text(block, width) + "\n")
     console.print(_hyperparameters(entry.name))
+    _print_presets(entry.name)
     for reference in entry.references:
         console.print(f"Reference: {reference}", highlight=False, markup=False, width=width)
 
@@ -89,6 +90,25 @@ def _hyperparameters(name: str) -> Table:
         cells = [field, type_name(schema), default, allowed_values(schema), meaning]
         table.add_row(*map(Text, cells))
     return table
+
+
+def _print_presets(name: str) -> None:
+    """Show what the model and its training take where nothing is set, if the model says so."""
+    from rich.text import Text
+
+    from molcryst_bench.cli.console import console
+    from molcryst_bench.report.catalogue import presets_of
+
+    presets = presets_of(name)
+    settings = list(dict.fromkeys(key for preset in presets.values() for key in preset))
+    if not settings:
+        return
+    table = _table("preset", *presets)
+    for key in settings:
+        values = [preset.get(key, "default") for preset in presets.values()]
+        shown = ["none" if value is None else str(value).lower() for value in values]
+        table.add_row(*map(Text, [key, *shown]))
+    console.print(table)
 
 
 def _table(*columns: str) -> Table:

@@ -144,6 +144,14 @@ def test_a_model_in_full(width: str, monkeypatch: pytest.MonkeyPatch) -> None:
         assert str(info.default).lower() in text
 
 
+def test_a_model_in_full_says_how_its_paper_trains_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("molcryst_bench.cli.console.console.width", 120)
+    lines = [line.split() for line in call("models", "torchmd_net").output.splitlines()]
+    assert ["batch_size", "128", "128", "8", "128"] in lines
+    assert ["gradient_clip", *["none"] * 4] in lines
+    assert "preset" not in call("models", "mean").output
+
+
 def test_what_is_allowed_is_what_is_checked() -> None:
     allowed = {name: allowed_values(schema) for name, schema in hyperparameters_of("ridge").items()}
     assert allowed == {"alpha": "> 0", "targets": "> 0"}
