@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from molcryst_bench.graphs.single import build_graph
     from molcryst_bench.graphs.store import GraphStore, open_store
+    from molcryst_bench.interpret.explain import explain
     from molcryst_bench.interpret.roughness import rogi, rogi_xd
     from molcryst_bench.models.registry import create_model, list_models
     from molcryst_bench.training.predict import Predictor, load_predictor
@@ -22,6 +23,7 @@ __all__ = [
     "Predictor",
     "build_graph",
     "create_model",
+    "explain",
     "list_models",
     "load_predictor",
     "open_store",
@@ -34,6 +36,7 @@ _HOMES = {
     "Predictor": "molcryst_bench.training.predict",
     "build_graph": "molcryst_bench.graphs.single",
     "create_model": "molcryst_bench.models.registry",
+    "explain": "molcryst_bench.interpret.explain",
     "list_models": "molcryst_bench.models.registry",
     "load_predictor": "molcryst_bench.training.predict",
     "open_store": "molcryst_bench.graphs.store",

@@ -58,6 +58,12 @@ class LazyGroup(click.Group):
         "bench": ("molcryst_bench.cli.bench:bench", "Run the benchmark, or see how far it is."),
         "repro": ("molcryst_bench.cli.repro:repro", "Run the whole pipeline, as far as needed."),
         "predict": ("molcryst_bench.cli.predict:predict", "Predict with a trained model."),
+        "explain": ("molcryst_bench.cli.explain:explain", "Say which atoms a prediction rests on."),
+        "embed": (
+            "molcryst_bench.cli.embed:embed",
+            "Write and map what a model makes of data.",
+        ),
+        "rogi": ("molcryst_bench.cli.rogi:rogi", "Say how rough a property is in representations."),
         "report": ("molcryst_bench.cli.report:report", "Make or show the leaderboard."),
         "profile": ("molcryst_bench.cli.profile:profile", "Choose or check the settings."),
         "doctor": ("molcryst_bench.cli.doctor:doctor", "Check that everything a run needs works."),

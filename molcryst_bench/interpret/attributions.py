@@ -70,7 +70,8 @@ def attribute(
 def saliency(model: Model, batch: Any) -> Tensor:
     """Return the length of the gradient by the first features of each atom, (nodes,)."""
     _, gradients = _at(model, batch, 1.0)
-    return torch.cat(gradients, 1).norm(dim=1)
+    lengths: Tensor = torch.linalg.vector_norm(torch.cat(gradients, 1), dim=1)
+    return lengths
 
 
 def integrated_gradients(model: Model, batch: Any, steps: int | None = None) -> Tensor:
@@ -112,7 +113,8 @@ def grad_cam(model: Model, batch: Any, layer: str | None = None) -> Tensor:
         (gradient,) = torch.autograd.grad(prediction, held)
     of_graph = pool(gradient, batch, "mean").to(gradient.dtype)  # (graphs, width)
     weight = of_graph if batch.batch is None else of_graph[batch.batch]
-    return (weight * held[0]).sum(1).detach()
+    heat: Tensor = (weight * held[0]).sum(1).detach()
+    return heat
 
 
 def cam(model: Model, batch: Any) -> Tensor:
@@ -121,7 +123,7 @@ def cam(model: Model, batch: Any) -> Tensor:
     head = getattr(model, "head", None)
     if isinstance(head, nn.Linear):
         handle = head.register_forward_pre_hook(lambda _, inputs: rows.append(len(inputs[0])))
-    with torch.enable_grad():
+    with torch.enable_grad(), replaced_inputs(model, lambda x: x.detach().requires_grad_()):
         output = model(batch)
     if isinstance(head, nn.Linear):
         handle.remove()
@@ -131,7 +133,8 @@ def cam(model: Model, batch: Any) -> Tensor:
         raise RunError(f"{problem}: take grad_cam, integrated or saliency")
     prediction = output.prediction[:, 0].sum()
     (gradient,) = torch.autograd.grad(prediction, [output.node_features])
-    return (gradient * output.node_features).sum(1).detach()
+    shares: Tensor = (gradient * output.node_features).sum(1).detach()
+    return shares
 
 
 METHODS: dict[str, Callable[[Model, Any], Tensor]] = {

@@ -18,6 +18,7 @@ from matplotlib.colors import TwoSlopeNorm
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Circle
+from rdkit import Chem
 from rdkit.Chem import rdDepictor
 
 from molcryst_bench.base.files import whole_file
@@ -93,8 +94,9 @@ def _discs(axes: Axes, picture: _Picture, explanation: Explanation, largest: flo
         axes.add_patch(disc)
         if not crowded:
             strong = abs(value) > 0.6 * largest
-            symbol, ink = explanation.atoms.symbols[int(atom)], "white" if strong else INK
-            axes.text(*place, symbol, ha="center", va="center", color=ink, fontsize=8, zorder=4)
+            style = {"color": "white" if strong else INK, "fontsize": 8, "zorder": 4}
+            symbol = explanation.atoms.symbols[int(atom)]
+            axes.text(place[0], place[1], symbol, ha="center", va="center", **style)
 
 
 def _scale(figure: Figure, axes: Axes, explanation: Explanation, largest: float) -> None:
@@ -102,7 +104,7 @@ def _scale(figure: Figure, axes: Axes, explanation: Explanation, largest: float)
     bar = figure.colorbar(colours, ax=axes, shrink=0.75)
     what = f"share of the atom in {explanation.quantity} ({explanation.unit})"
     bar.set_label(what if explanation.method != "saliency" else f"gradient ({explanation.unit})")
-    bar.outline.set_linewidth(0.5)  # type: ignore[operator]
+    bar.outline.set_linewidth(0.5)
     signs = [
         Line2D([], [], marker="o", ls="", mfc="#f0b060", mec=INK, label="raises, whole rim"),
         Line2D([], [], marker="o", ls="", mfc="#a090c0", mec=MUTED, label="lowers, dashed rim"),
@@ -124,13 +126,14 @@ def _note(atoms: Atoms) -> str:
 
 def _molecule(atoms: Atoms) -> _Picture:
     molecule = perceive(atoms)
+    Chem.KekulizeIfPossible(molecule, clearAromaticFlags=True)
     rdDepictor.SetPreferCoordGen(False)
     rdDepictor.Compute2DCoords(molecule)
     place = molecule.GetConformer().GetPositions()[:, :2]
     lines: list[np.ndarray] = []
     for bond in molecule.GetBonds():
         ends = place[[bond.GetBeginAtomIdx(), bond.GetEndAtomIdx()]]
-        lines += _strokes(ends, round(bond.GetBondTypeAsDouble() + 0.1))
+        lines += _strokes(ends, round(bond.GetBondTypeAsDouble()))
     return _Picture(place, lines, np.zeros(len(atoms)), 0.62)
 
 
