@@ -281,7 +281,7 @@ def test_the_site_has_a_page_for_searches(tmp_path: Path, monkeypatch: pytest.Mo
         text = page.read_text()
         assert hostile not in text
         assert "(meV)" in text
-        for address in re.findall(r'(?:src|srcset|href)="([^"#:]+)', text):
+        for address in re.findall(r'(?:src|srcset|href)="([^"#:]+)["#]', text):
             assert (page.parent / address).resolve().exists(), address
     assert START.keys() <= set(re.findall(r"[a-z_]+", pages[0].read_text()))
 

@@ -176,4 +176,5 @@ async def _awaited(reference: Any) -> End:
 
 def _missing(what: str, extra: str, error: Exception) -> SettingsError:
     advice = f"pip install 'molcryst_bench[{extra}]'"
-    return SettingsError(f"{what} is not there to search with ({error}): {advice}")
+    reason = str(error).partition("\n")[0]
+    return SettingsError(f"{what} is not there to search with ({reason}): {advice}")

@@ -20,24 +20,34 @@ from molcryst_bench.tuning.journal import Journal, Trial
 IDENTITY = {"task": "none"}
 
 
-@pytest.fixture
-def cluster(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+@pytest.fixture(scope="module")
+def cluster() -> Iterator[Any]:
     """Two nodes of Ray on this machine; this process is with the first."""
     pytest.importorskip("ray", reason="the extra 'ray' is not installed")
     import ray
     from ray.cluster_utils import Cluster
 
-    tests = str(Path(__file__).parent)
-    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([tests, str(Path(tests).parent)]))
-    monkeypatch.setenv("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
-    started = Cluster(initialize_head=True, head_node_args={"num_cpus": 1})
-    try:
-        started.add_node(num_cpus=1)
-        ray.init(started.address, log_to_driver=False, logging_level="error")
-        yield started
-    finally:
-        ray.shutdown()
-        started.shutdown()
+    tests = Path(__file__).parent
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PYTHONPATH", os.pathsep.join(map(str, (tests, tests.parent))))
+        patch.setenv("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
+        started = Cluster(initialize_head=True, head_node_args={"num_cpus": 1})
+        try:
+            started.add_node(num_cpus=1)
+            ray.init(started.address, log_to_driver=False, logging_level="error")
+            yield started
+        finally:
+            ray.shutdown()
+            started.shutdown()
+
+
+@pytest.mark.slow
+def test_a_trial_on_ray_has_a_limit_to_its_time(cluster: Any, tmp_path: Path) -> None:
+    search = search_in(tmp_path, run=slow_second, trials=3)
+    journal = Journal.create(tmp_path, IDENTITY)
+    search.go_on(journal, RayWorkers(threads=1, most=1, seconds=15), Quiet())
+    assert [trial.status for trial in journal.trials] == ["done", "failed", "done"]
+    assert journal.trials[1].reason == "it ran longer than its limit of 15 s"
 
 
 @pytest.mark.slow
@@ -65,15 +75,6 @@ def test_a_node_that_dies_costs_only_its_running_trials(cluster: Any, tmp_path: 
     machines = {trial.worker for trial in journal.trials if trial.error is not None}
     assert len(machines) >= 2  # processes, of both nodes
     assert workers.share == 1
-
-
-@pytest.mark.slow
-def test_a_trial_on_ray_has_a_limit_to_its_time(cluster: Any, tmp_path: Path) -> None:
-    search = search_in(tmp_path, run=slow_second, trials=3)
-    journal = Journal.create(tmp_path, IDENTITY)
-    search.go_on(journal, RayWorkers(threads=1, most=1, seconds=20), Quiet())
-    assert [trial.status for trial in journal.trials] == ["done", "failed", "done"]
-    assert journal.trials[1].reason == "it ran longer than its limit of 20 s"
 
 
 def slow_second(halving: Any, number: int, settings: Any) -> Any:
