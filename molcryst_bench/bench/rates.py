@@ -38,6 +38,8 @@ class Rates(Settings):
         Raises:
             SettingsError: for one that has not been measured, with the nearest that has.
         """
+        if not self.machines:
+            raise SettingsError(f"{RATES} is empty: run `python -m benchmarks.rates` on a node")
         chosen = next(iter(self.machines)) if name is None else name
         if chosen not in self.machines:
             raise SettingsError(unknown_name("machine", chosen, self.machines))

@@ -17,12 +17,20 @@ from typing import Any
 import psutil
 import pytest
 import yaml
+from bench_project import Record
 from handmade import REPOSITORY
 from slurm_cluster import Cluster, missing, slurm_cluster
+
+from molcryst_bench.base.isolated import isolated_executor
+from molcryst_bench.bench.campaign import Conditions
+from molcryst_bench.bench.cell import plan_cells
+from molcryst_bench.bench.params import load_params
+from molcryst_bench.bench.runner import run_bench
 
 pytestmark = [pytest.mark.slow, pytest.mark.skipif(bool(missing()), reason=missing())]
 
 NUMBERS = ("mae", "rmse", "r2", "valid_mae", "key", "weights_sha256", "predictions_sha256")
+MODELS = ("mean", "ridge", "schnet", "cgcnn")
 SITE = {
     "kind": "slurm",
     "partition": "all",
@@ -56,9 +64,17 @@ class Campaign:
         settings = yaml.safe_load((REPOSITORY / "conf/quick.yaml").read_text())
         settings |= {"datasets": {"qm9": {}}, "tracking": "none", "profile": "small"}
         settings["bench"]["seeds"] = [0]
-        settings["models"]["schnet"]["training"] = {"epochs": 400}
+        settings["models"] = {name: settings["models"][name] for name in MODELS}
+        settings["models"]["schnet"]["training"] = {"epochs": 150}
         (root / "params.yaml").write_text(yaml.safe_dump(settings))
         (root / "site.yaml").write_text(yaml.safe_dump(SITE))
+
+    def numbers_here(self, leaderboard: Path) -> dict[str, tuple[Any, ...]]:
+        """Return what the cells come to in processes of this machine."""
+        plans = plan_cells(load_params())
+        with isolated_executor(1, threads=1) as executor:
+            done = run_bench(plans, leaderboard, executor, Record(), Conditions(slots=1))
+        return {row.folder: tuple(getattr(row, name) for name in NUMBERS) for row in done}
 
     def start(self, *options: str) -> subprocess.Popen[str]:
         with (self.root / "driver.log").open("a") as log:
@@ -112,11 +128,11 @@ def wait_for(condition: Callable[[], Any], campaign: Campaign, seconds: float = 
 
 
 def test_whatever_is_cancelled_or_killed_the_numbers_are_those_of_local_processes(
-    cluster: Cluster, built_project: Path, tmp_path: Path
+    cluster: Cluster, built_project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    here = Campaign(built_project, tmp_path / "here", dict(os.environ))
-    assert here.start("--workers", "2").wait(timeout=900) == 0, here.said
     there = Campaign(built_project, tmp_path / "there", cluster.environment)
+    monkeypatch.chdir(there.root)
+    expected = there.numbers_here(tmp_path / "here")
     driver = there.start("--executor", "site.yaml")
     try:
         wait_for(lambda: len(there.running()) == 2, there)  # two at a time
@@ -125,28 +141,32 @@ def test_whatever_is_cancelled_or_killed_the_numbers_are_those_of_local_processe
         wait_for(lambda: "its worker process died" in there.said, there)
 
         wait_for(there.running, there)
-        cluster.command("scancel", cluster.jobs("RUNNING")[0])
-        wait_for(there.running, there)
+        jobs = cluster.jobs("RUNNING")
+        cluster.command("scancel", jobs[0])
+        wait_for(lambda: there.said.count("in the queue again") > 1, there)
 
-        cluster.command(
-            "scontrol", "update", f"nodename={cluster.host}", "state=drain", "reason=test"
-        )
-        cluster.command("scancel", *cluster.jobs("RUNNING")[:1])
+        node = f"nodename={cluster.host}"
+        cluster.command("scontrol", "update", node, "state=drain", "reason=test")
+        before = cluster.jobs("RUNNING")
+        cluster.command("scancel", *before)
+        wait_for(lambda: not cluster.jobs("RUNNING", "COMPLETING"), there)
         time.sleep(3.0)
-        cluster.command("scontrol", "update", f"nodename={cluster.host}", "state=resume")
-
+        assert not cluster.jobs("RUNNING")  # nothing begins on a node that is being drained
+        cluster.command("scontrol", "update", node, "state=resume")
+        wait_for(lambda: set(cluster.jobs("RUNNING")) - {*jobs, *before}, there)
         wait_for(there.running, there)
+
         driver.kill()
         driver.wait()
-        assert len(there.numbers()) < len(here.numbers())
+        assert len(there.numbers()) < len(expected)
         driver = there.start("--executor", "site.yaml")
         wait_for(lambda: driver.poll() is not None, there, 600.0)
         assert driver.returncode == 0, there.said
     finally:
         driver.kill()
         driver.wait()
-    assert there.numbers() == here.numbers()
-    assert len(there.numbers()) == 20
+    assert there.numbers() == expected
+    assert len(expected) == 2 * len(MODELS)
     assert set(there.ended().values()) == {1}
     wait_for(lambda: not cluster.jobs(), there, 60.0)
     assert not [p for p in psutil.Process().children(recursive=True) if "interchange" in p.name()]
