@@ -48,14 +48,14 @@ MOLECULES = 5_000
 def main() -> None:
     """Run all searches that are not done, and write what they have come to."""
     chosen = _arguments()
-    plans = list(_plans(chosen, _store()))
-    console.print(f"{len(plans)} searches of {chosen.trials} trials in {shown(OUTPUT)}")
+    plans = list(_plans(chosen, _store(chosen.output)))
+    console.print(f"{len(plans)} searches of {chosen.trials} trials in {shown(chosen.output)}")
     with (
         isolated_executor(chosen.workers, threads=1) as executor,
         SearchesProgress(len(plans) * chosen.trials) as progress,
     ):
-        _run(plans, executor, chosen.workers, progress)
-    report = write_search_report([OUTPUT], WRITTEN)
+        _run(plans, executor, chosen, progress)
+    report = write_search_report([chosen.output], chosen.report)
     console.print(report.read_text(encoding="utf-8"), markup=False, highlight=False)
     console.print(f"Written to {shown(report)}")
 
@@ -69,6 +69,8 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--epochs", type=int, default=10, help="of the longest trials")
     parser.add_argument("--space", default="paper")
     parser.add_argument("--workers", type=int, default=2, help="searches at a time")
+    parser.add_argument("--output", type=Path, default=OUTPUT, help="folder of the searches")
+    parser.add_argument("--report", type=Path, default=WRITTEN, help="folder of table and figures")
     return parser.parse_args()
 
 
@@ -93,17 +95,20 @@ def _plans(chosen: argparse.Namespace, store: GraphStore) -> Iterator[SearchPlan
 
 
 def _run(
-    plans: Sequence[SearchPlan], executor: Executor, workers: int, progress: SearchesProgress
+    plans: Sequence[SearchPlan],
+    executor: Executor,
+    chosen: argparse.Namespace,
+    progress: SearchesProgress,
 ) -> None:
     """Run as many searches at a time as there are workers, one trial of each at a time."""
 
     def run(plan: SearchPlan) -> None:
-        journal = Journal.reopen(OUTPUT / plan.name, plan.identity)
+        journal = Journal.reopen(chosen.output / plan.name, plan.identity)
         observer = progress.of(plan.name, journal)
         if len(journal.trials) < plan.settings.trials or journal.running:
-            plan.run(journal, ExecutorWorkers(executor, 1), observer, OUTPUT)
+            plan.run(journal, ExecutorWorkers(executor, 1), observer, chosen.output)
 
-    with ThreadPoolExecutor(workers) as threads:
+    with ThreadPoolExecutor(chosen.workers) as threads:
         futures = [threads.submit(run, plan) for plan in plans]
         try:
             for future in as_completed(futures):
@@ -113,9 +118,9 @@ def _run(
             os._exit(INTERRUPTED)  # at once, so that no trial is taken for a failed one
 
 
-def _store() -> GraphStore:
+def _store(output: Path) -> GraphStore:
     """Return a store of some molecules of QM9, built if it is not there yet, with their split."""
-    folder = OUTPUT / "data" / "qm9"
+    folder = output / "data" / "qm9"
     obtained = obtain(get_dataset("qm9"), dataset_folder("qm9") / "raw")
     settings = DatasetSettings(sample=Sample(size=MOLECULES, seed=0))
     request = BuildRequest(load_card("qm9"), obtained.source, obtained.paths, settings)

@@ -118,8 +118,8 @@ def test_the_best_trials_have_a_column_for_each_hyperparameter(
         assert [each.error for each in best] == known[:10]
         columns = trial_columns(comparison, best)
         headers = [each.header for each in columns]
-        assert [p.name for p in SPACE.parameters] == headers[3:11]
-        assert headers[-1] == "Validation error (meV)"
+        assert [p.name for p in SPACE.parameters] == headers[4:12]
+        assert headers[3] == "Validation error (meV)"
         rates = column(columns, "setting learning_rate").values
         found = [json.loads(r["settings"])["learning_rate"] for r in rows if r["error"] in known]
         assert set(rates) <= set(found)

@@ -114,7 +114,7 @@ def importance(found: Importance) -> Figure:
     axes.set_ylim(len(rows) - 0.4, -0.6)
     axes.grid(visible=False, axis="y")
     axes.tick_params(axis="y", length=0)
-    axes.set_xlabel("importance (growth of squared log error, in parts of its variance)")
+    axes.set_xlabel("importance (growth of squared error, in variances)")
     return figure
 
 

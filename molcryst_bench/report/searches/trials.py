@@ -58,15 +58,15 @@ def trial_columns(comparison: Comparison, trials: Sequence[Ranked]) -> tuple[Col
         _counts("rank", "Rank", list(range(1, len(trials) + 1))),
         _counts("seed", "Seed", [each.search.seed for each in trials]),
         _counts("trial", "Trial", [each.trial.trial + 1 for each in trials]),
-        *(_setting(parameter.name, trials) for parameter in comparison.parameters),
-        *_costs(trials),
-        Column("trained", "Epochs trained", *_epochs(trials)),
         Column(
             "error",
             f"Validation error ({comparison.unit})",
             tuple(number(error, decimals) for error in errors),
             tuple(errors),
         ),
+        *(_setting(parameter.name, trials) for parameter in comparison.parameters),
+        *_costs(trials),
+        Column("trained", "Epochs trained", *_epochs(trials)),
     )
 
 
