@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -79,11 +80,18 @@ def plan_cells(params: Params) -> list[CellPlan]:
 def _plan_task(params: Params, task: Task) -> list[CellPlan]:
     store = open_store(store_path(task.dataset))
     split_digest = store.split(task.split).digest
-    return [
-        _plan(params, task, Cell(task.name, model, seed), store, split_digest)
-        for model in params.models
-        for seed in params.bench.seeds
-    ]
+    plans = []
+    for model in params.models:
+        seeds = iter(params.bench.seeds)
+        first = _plan(params, task, Cell(task.name, model, next(seeds)), store, split_digest)
+        plans += [first, *(_with_seed(first, seed) for seed in seeds)]
+    return plans
+
+
+def _with_seed(plan: CellPlan, seed: int) -> CellPlan:
+    cell = plan.cell._replace(seed=seed)
+    decisive = {**plan.decisive, "cell": cell._asdict()}
+    return replace(plan, cell=cell, decisive=decisive, key=digest_of(decisive))
 
 
 def _plan(params: Params, task: Task, cell: Cell, store: GraphStore, split_digest: str) -> CellPlan:
@@ -125,10 +133,12 @@ def _plan(params: Params, task: Task, cell: Cell, store: GraphStore, split_diges
     )
 
 
+@cache
 def _trains(model: str) -> bool:
     return not issubclass(get_model_class(model), ClosedFormModel)
 
 
+@cache
 def _modules(model: str) -> tuple[str, ...]:
     """Return the modules that decide the numbers of a model, with all that they import."""
     return get_model_class(model).__module__, *_FITTING

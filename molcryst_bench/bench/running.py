@@ -11,8 +11,6 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import NamedTuple
 
-from molcryst_bench.base.files import write_json
-
 _FOLDER = ".running"
 
 
@@ -33,8 +31,11 @@ def here() -> str:
 @contextmanager
 def announced(cell: str, leaderboard: Path, token: str) -> Iterator[None]:
     """Leave word that a cell is being run here, while the block does so."""
-    running = Running(cell, here(), time.time(), token)
-    write_json(_word(cell, leaderboard), running._asdict())
+    running, path = Running(cell, here(), time.time(), token), _word(cell, leaderboard)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_suffix(".partial")  # a word need not outlast the machine
+    partial.write_text(json.dumps(running._asdict()), encoding="utf-8")
+    partial.replace(path)
     try:
         yield
     finally:

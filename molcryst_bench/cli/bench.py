@@ -126,7 +126,7 @@ def plan_command(
     forecasts = forecast(params, rates.of_machine(machine), measured)
     site = load_site(executor) if executor is not None else None
     per_node = site.workers_per_node if isinstance(site, Blocks) else site.slots if site else 1
-    name = machine or next(iter(rates.machines))
+    name = machine or next(iter(rates.machines), "a machine like that of the measured cells")
     show_plan(params.profile, name, forecasts, per_node, workers)
 
 

@@ -34,7 +34,9 @@ def show_plan(
     console.print(words + f"with {per_node} workers on each node", highlight=False, soft_wrap=True)
     unknown = sorted({f"{f.model} on {f.task}" for f in forecasts if f.seconds is None})
     if unknown:
-        line = f"Not counted, because not measured: {', '.join(unknown)}"
+        line = (
+            f"Not counted, because not measured (python -m benchmarks.rates): {', '.join(unknown)}"
+        )
         console.print(line, style="yellow", highlight=False, markup=False, soft_wrap=True)
     if hours:
         console.print(_schedules(forecasts, per_node, workers))

@@ -107,7 +107,7 @@ def test_a_worker_has_what_belongs_to_it(tmp_path: Path) -> None:
     site = Processes(workers=1, pin_cores=True)
     with site.executor(tmp_path) as pool:
         assert pool.submit(os.sched_getaffinity, 0).result() == set(site.cores()[0])
-        assert pool.submit(os.environ.get, "OMP_NUM_THREADS").result() == "1"
+        assert pool.submit(os.getenv, "OMP_NUM_THREADS").result() == "1"
 
 
 def test_numbers_on_the_command_line_are_for_sites_that_have_them(tmp_path: Path) -> None:
@@ -123,7 +123,7 @@ def test_parsl_on_this_machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     site = load_site("local")
     assert isinstance(site, Blocks)
     with site.executor(tmp_path) as pool:
-        found = {pool.submit(os.environ.get, "OMP_NUM_THREADS").result() for _ in range(4)}
+        found = {pool.submit(os.getenv, "OMP_NUM_THREADS").result() for _ in range(4)}
         assert found == {"1"}
         assert pool.submit(os.getpid).result() != os.getpid()
         with pytest.raises(ZeroDivisionError):
