@@ -30,7 +30,11 @@ BATCH = 128
 def main() -> None:
     """Write, measure and remove a store; or, with ``--measure``, measure one that is there."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("folder", type=Path, help="where there is room; or a store to measure")
+    parser.add_argument(
+        "folder",
+        type=Path,
+        help="where there is room, made if it is not there; or a store to measure",
+    )
     parser.add_argument("--gigabytes", type=float, default=10.0, help="size in memory")
     parser.add_argument("--split", help="stream the training set of this split, not everything")
     parser.add_argument("--measure", action="store_true", help="measure the store in `folder`")
@@ -38,6 +42,7 @@ def main() -> None:
     if chosen.measure:
         print(json.dumps(measure(chosen.folder, chosen.split)))
         return
+    chosen.folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=chosen.folder) as folder:
         with counted("Writing a large store") as progress:
             path = write_large_store(qm9_store(), Path(folder), chosen.gigabytes, progress)
