@@ -335,10 +335,10 @@ def test_the_command_line_makes_builds_splits_and_verifies(
     project: Path, raw: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(registry._IMPORTERS, "xtb", tiny)
-    shutil.copy(REPOSITORY / "conf" / "quick.yaml", project / "params.yaml")
-    text = (project / "params.yaml").read_text()
-    made = "datasets:\n  xtb: {generate: {trajectories: 4}}\n"
-    (project / "params.yaml").write_text(text.replace("datasets:\n", made, 1))
+    text = (REPOSITORY / "conf" / "quick.yaml").read_text()
+    changed = text.replace("{trajectories: 2}", "{trajectories: 4}")
+    assert changed != text
+    (project / "params.yaml").write_text(changed)
     monkeypatch.setenv("MOLCRYST_MIRROR", os.devnull)
     for words in ("fetch xtb --workers 1", "build xtb --workers 1", "split xtb", "verify xtb"):
         result = CliRunner().invoke(data, words.split(), catch_exceptions=False)
