@@ -1,7 +1,8 @@
 """CGCNN on lists against matrices: what a larger structure in a batch costs each of them.
 
 ``python -m benchmarks.cgcnn`` trains both on batches of MOFs whose largest structure grows, each in
-a fresh process, and writes a figure and its numbers into ``runs/cgcnn``.
+a fresh process, and writes a figure and its numbers into ``runs/cgcnn``. A run that was killed goes
+on: points are written as they are measured.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -50,6 +52,35 @@ class Task(NamedTuple):
     largest: int  # atoms
 
 
+class Record:
+    """The points that have been measured, in a file."""
+
+    def __init__(self, path: Path, store: GraphStore) -> None:
+        self.path = path
+        self.head = {
+            "dataset": store.dataset,
+            "digest": store.digest,
+            "batch_size": BATCH,
+            "graph": GRAPH.model_dump(),
+            "machine": _machine(),
+        }
+        with suppress(FileNotFoundError):
+            found = json.loads(path.read_text(encoding="utf-8"))
+            if {name: found.get(name) for name in self.head} == self.head:
+                self.points: list[dict[str, Any]] = found["points"]
+                return
+        self.points = []
+
+    def measured(self, task: Task) -> dict[str, Any]:
+        """Return a point, measured now if it is not known."""
+        for point in self.points:
+            if (point["model"], point["largest"]) == (task.model, task.largest):
+                return point
+        self.points.append(_in_fresh_process(task))
+        write_json(self.path, {**self.head, "points": self.points})
+        return self.points[-1]
+
+
 def main() -> None:
     """Measure all points and draw them; or, with ``--measure``, measure one."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -62,9 +93,8 @@ def main() -> None:
         print(json.dumps(measure(model, [int(row) for row in rows])))
         return
     store = mof_store()
-    points = list(_points(store, chosen.gigabytes))
-    written = {"dataset": store.dataset, "batch_size": BATCH, "graph": GRAPH.model_dump()}
-    write_json(chosen.output / "cgcnn.json", {**written, "machine": _machine(), "points": points})
+    record = Record(chosen.output / "cgcnn.json", store)
+    points = list(_points(store, chosen.gigabytes, record))
     draw(points, store.dataset, BATCH, chosen.output / "cgcnn.png")
     console.print(f"Figure and numbers in {shown(chosen.output)}")
 
@@ -117,7 +147,7 @@ def _step(model: torch.nn.Module, optimizer: torch.optim.Optimizer, batch: Any) 
     optimizer.step()
 
 
-def _points(store: GraphStore, gigabytes: float) -> Iterator[dict[str, Any]]:
+def _points(store: GraphStore, gigabytes: float, record: Record) -> Iterator[dict[str, Any]]:
     """Measure each form on growing batches, until the next one would take too much memory."""
     batches = list(_batches(store.graphs.atoms.numpy()))
     with counted("Training steps") as progress:
@@ -127,7 +157,7 @@ def _points(store: GraphStore, gigabytes: float) -> Iterator[dict[str, Any]]:
                 largest = int(store.graphs.atoms[rows].max())
                 if taken * (largest / atoms) ** 2 > gigabytes * 1e9:  # as matrices grow
                     break
-                point = _in_fresh_process(Task(model, rows, largest))
+                point = record.measured(Task(model, rows, largest))
                 atoms, taken = largest, point["bytes"] * BATCH
                 yield point
                 progress(number * len(batches) + step + 1, len(FORMS) * len(batches))
