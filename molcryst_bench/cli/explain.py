@@ -168,7 +168,7 @@ def _show(table: Sequence[Faithfulness]) -> None:
     console.print(
         "deletion, insertion: 0 as random orders, higher is better; random weights: rank "
         "correlation with a network of random weights, 0 is best; equivalent atoms, rotation: "
-        "largest difference over the largest value, 0 is best. 95 % intervals over structures.",
+        "largest difference over the largest value, 0 is best. ± 95 % over structures.",
         highlight=False,
     )
 
@@ -177,7 +177,7 @@ def _cell(value: object) -> str:
     if value is None:
         return "one seed"
     if isinstance(value, tuple):
-        return f"{value[0]:.2f} ({value[1]:.2f} to {value[2]:.2f})"
+        return f"{value[0]:.2f} ± {value[2] - value[0]:.2f}"
     return f"{value:.1e}" if isinstance(value, float) else str(value)
 
 

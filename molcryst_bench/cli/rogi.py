@@ -104,7 +104,8 @@ def _resampled(
 ) -> tuple[str, str]:
     """Return the bounds of both indices in words, if any are asked for."""
     from molcryst_bench.cli.console import counted
-    from molcryst_bench.interpret.roughness_study import Axis, rogi_interval
+    from molcryst_bench.interpret.roughness import Axis
+    from molcryst_bench.interpret.roughness_study import rogi_interval
 
     if not resamples:
         return "", ""

@@ -21,6 +21,7 @@ All are in the unit of what the network predicts.
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from typing import Any
 
 import numpy as np
@@ -108,7 +109,7 @@ def _integral(model: Model, batch: Any, steps: int) -> Tensor:
 
 def grad_cam(model: Model, batch: Any, layer: str | None = None) -> Tensor:
     """Return the features of a layer weighted by the mean gradient of each, (nodes,)."""
-    with torch.enable_grad(), captured(model, _layer(model, layer)) as held:
+    with torch.enable_grad(), _free(model), captured(model, _layer(model, layer)) as held:
         prediction = model(batch).prediction[:, 0].sum()
         (gradient,) = torch.autograd.grad(prediction, held)
     of_graph = pool(gradient, batch, "mean").to(gradient.dtype)  # (graphs, width)
@@ -123,7 +124,7 @@ def cam(model: Model, batch: Any) -> Tensor:
     head = getattr(model, "head", None)
     if isinstance(head, nn.Linear):
         handle = head.register_forward_pre_hook(lambda _, inputs: rows.append(len(inputs[0])))
-    with torch.enable_grad(), replaced_inputs(model, lambda x: x.detach().requires_grad_()):
+    with torch.enable_grad(), _free(model):
         output = model(batch)
     if isinstance(head, nn.Linear):
         handle.remove()
@@ -166,6 +167,11 @@ def masked_prediction(model: Model, batch: Any, kept: Tensor) -> Tensor:
     with replaced_inputs(model, lambda features: features * kept[:, None].to(features.dtype)):
         prediction: Tensor = model(batch).prediction[:, 0]
     return prediction
+
+
+def _free(model: Model) -> AbstractContextManager[None]:
+    """Let gradients reach all features of atoms, whether or not those of weights are wanted."""
+    return replaced_inputs(model, lambda features: features.detach().requires_grad_())
 
 
 def _at(model: Model, batch: Any, factor: float) -> tuple[list[Tensor], list[Tensor]]:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from ase import Atoms
@@ -94,7 +94,11 @@ def _discs(axes: Axes, picture: _Picture, explanation: Explanation, largest: flo
         axes.add_patch(disc)
         if not crowded:
             strong = abs(value) > 0.6 * largest
-            style = {"color": "white" if strong else INK, "fontsize": 8, "zorder": 4}
+            style: dict[str, Any] = {
+                "color": "white" if strong else INK,
+                "fontsize": 8,
+                "zorder": 4,
+            }
             symbol = explanation.atoms.symbols[int(atom)]
             axes.text(place[0], place[1], symbol, ha="center", va="center", **style)
 

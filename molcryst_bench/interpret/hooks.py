@@ -56,17 +56,13 @@ def captured(model: Model, layer: Layer) -> Iterator[list[Tensor]]:
     held: list[Tensor] = []
     calls = 0
 
-    def keep(module: nn.Module, inputs: Any, output: Any) -> Any:
+    def keep(module: nn.Module, inputs: Any, output: Any) -> None:
         nonlocal calls
         del module, inputs
         calls += 1
         if calls - 1 != layer.call:
-            return None
-        features = _first(output)
-        if not features.requires_grad:
-            features = features.detach().requires_grad_()
-        held.append(features)
-        return (features, *output[1:]) if isinstance(output, tuple) else features
+            return
+        held.append(_first(output))
 
     with _hooked({layer.module: keep}, model):
         yield held

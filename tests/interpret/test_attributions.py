@@ -153,6 +153,15 @@ def test_cam_adds_up_to_the_prediction_but_for_constants(name: str) -> None:
         torch.testing.assert_close(shares, model(batch).prediction[:, 0])
 
 
+@pytest.mark.parametrize("name", NETWORKS)
+def test_frozen_weights_change_nothing(name: str) -> None:
+    model, batch = small_model(name), batch_of([molecule("H2O2")])
+    free = [attribute(model, batch, method, steps=2) for method in ("grad_cam", "integrated")]
+    model.requires_grad_(False)
+    frozen = [attribute(model, batch, method, steps=2) for method in ("grad_cam", "integrated")]
+    torch.testing.assert_close(frozen, free)
+
+
 def test_says_what_a_model_does_not_allow() -> None:
     batch = batch_of([molecule("H2O")])
     for name in ("mpnn", "mpnn_transformer", "torchmd_net", "cgcnn"):
