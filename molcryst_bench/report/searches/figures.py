@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
+from matplotlib.ticker import LogLocator, MaxNLocator
 
 from molcryst_bench.base.theme import ACCENT, INK, MUTED, SERIES
 from molcryst_bench.bench.figures import choose_scale
@@ -15,6 +15,7 @@ from molcryst_bench.report.searches.front import Front
 from molcryst_bench.report.searches.importance import Importance
 from molcryst_bench.report.searches.reading import Comparison, Method
 
+_LONG_RANGE = 200.0  # largest over smallest value from which only powers of ten have labels
 _JITTER = 0.24  # of points above and below the line of their method
 
 
@@ -32,7 +33,7 @@ def distributions(comparison: Comparison) -> Figure:
     axes.spines["left"].set_visible(False)
     axes.set_xlabel(f"validation error of a trial ({comparison.unit})")
     _draw_start(axes, comparison, "x")
-    choose_scale(axes, "x", np.concatenate([method.errors for method in methods]))
+    _choose_scale(axes, "x", np.concatenate([method.errors for method in methods]))
     return figure
 
 
@@ -74,7 +75,7 @@ def best_so_far(comparison: Comparison) -> Figure:
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     _draw_start(axes, comparison, "y")
     if drawn:
-        choose_scale(axes, "y", np.concatenate(drawn))
+        _choose_scale(axes, "y", np.concatenate(drawn))
         axes.legend()
     return figure
 
@@ -103,6 +104,15 @@ def _draw_start(axes: Axes, comparison: Comparison, axis: str) -> None:
         axes.axhline(value, **style)
 
 
+def _choose_scale(axes: Axes, name: Literal["x", "y"], values: np.ndarray) -> None:
+    """Choose a scale, with fewer labels where errors of hopeless settings make it long."""
+    choose_scale(axes, name, values)
+    axis = axes.xaxis if name == "x" else axes.yaxis
+    known = values[np.isfinite(values) & (values > 0)]
+    if axis.get_scale() == "log" and known.max() > _LONG_RANGE * known.min():
+        axis.set_major_locator(LogLocator())
+
+
 def importance(found: Importance) -> Figure:
     """Draw the importance of each hyperparameter, with its deviation over folds."""
     rows = np.arange(len(found.names))
@@ -129,7 +139,7 @@ def front(found: Front, unit: str) -> Figure:
     axes.plot(costs, errors, "o", color=ACCENT, markersize=4.5, label="Pareto front")
     axes.set_xlabel(found.label)
     axes.set_ylabel(f"validation error ({unit})")
-    choose_scale(axes, "x", found.costs)
-    choose_scale(axes, "y", found.errors)
+    _choose_scale(axes, "x", found.costs)
+    _choose_scale(axes, "y", found.errors)
     axes.legend()
     return figure
