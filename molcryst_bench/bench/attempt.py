@@ -14,14 +14,15 @@ from filelock import FileLock
 
 from molcryst_bench.base import stopping
 from molcryst_bench.base.errors import StoppedError
-from molcryst_bench.base.files import write_json
 from molcryst_bench.base.usage import Cost, Meter
 from molcryst_bench.bench.cell import CellPlan
 from molcryst_bench.bench.explain import write_parts
+from molcryst_bench.bench.notes import write_note
 from molcryst_bench.bench.progress import sweep
 from molcryst_bench.bench.result import RESULTS, CellResult, finished_result
 from molcryst_bench.bench.running import announced, here
 from molcryst_bench.bench.seat import who_drives
+from molcryst_bench.bench.staging import staged
 from molcryst_bench.training.steps import Step
 
 COST = "cost.json"
@@ -35,6 +36,7 @@ class Terms(NamedTuple):
     leaderboard: Path
     token: str  # of the driver; work for another one stops
     grace: float = 25.0  # seconds between being told to stop and being killed
+    stage_to: Path | None = None  # on the worker's own disk, for copies of stores
 
 
 class Attempt(NamedTuple):
@@ -73,7 +75,7 @@ def attempt(plan: CellPlan, terms: Terms, work: Work = train_cell) -> Attempt:
         result = finished_result(plan, results)
         if result is None:
             sweep(plan, results)
-            result = work(plan, results, _breaking_off(terms.grace))
+            result = work(staged(plan, terms.stage_to), results, _breaking_off(terms.grace))
             write_parts(plan, results)
             _write_cost(plan, results, meter.read())
         return Attempt(result, read_cost(result, terms.leaderboard), here())
@@ -157,4 +159,4 @@ def _breaking_off(grace: float) -> Callable[[Step], None]:
 
 
 def _write_cost(plan: CellPlan, results: Path, cost: Cost) -> None:
-    write_json(results / plan.cell.name / COST, cost._asdict())
+    write_note(results / plan.cell.name / COST, cost._asdict())

@@ -7,6 +7,7 @@ import time
 from collections.abc import Sequence
 from concurrent.futures import BrokenExecutor, Executor, Future
 from dataclasses import dataclass
+from pathlib import Path
 from queue import Empty, SimpleQueue
 from typing import Any, Protocol
 
@@ -48,6 +49,7 @@ class Conditions:
     losses: int = 5  # workers that may die over one cell
     grace: float = 25.0  # seconds between a worker's being told to stop and being killed
     executor: str = ""  # its name, for people
+    stage_to: Path | None = None  # on each node's own disk, for copies of stores
     work: Work = train_cell
 
 

@@ -7,8 +7,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from molcryst_bench.base.files import write_json
 from molcryst_bench.bench.cell import CellPlan
+from molcryst_bench.bench.notes import write_note
 from molcryst_bench.bench.result import CellResult, read_result
 
 PARTS = "key.json"
@@ -26,7 +26,7 @@ _WORDS = {
 def write_parts(plan: CellPlan, results: Path) -> None:
     """Write beside the result of a cell what its key is made of."""
     content = {"key": plan.key, "parts": plan.parts()}
-    write_json(results / plan.cell.name / PARTS, content)
+    write_note(results / plan.cell.name / PARTS, content)
 
 
 def changes_since(plan: CellPlan, results: Path) -> list[str]:

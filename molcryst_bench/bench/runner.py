@@ -65,7 +65,7 @@ def run_bench(
         chosen = [plan for plan in missing if only is None or plan.cell.name in only]
         observer.started(chosen, finished=len(done))
         _forget_the_dead(driver, leaderboard)
-        terms = Terms(leaderboard, driver.token, conditions.grace)
+        terms = Terms(leaderboard, driver.token, conditions.grace, conditions.stage_to)
         run = Campaign(ledger, terms, executor, observer, conditions)
         run.run(chosen)
         done |= run.results

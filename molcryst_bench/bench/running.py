@@ -11,6 +11,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import NamedTuple
 
+from molcryst_bench.bench.notes import write_note
+
 _FOLDER = ".running"
 
 
@@ -31,11 +33,8 @@ def here() -> str:
 @contextmanager
 def announced(cell: str, leaderboard: Path, token: str) -> Iterator[None]:
     """Leave word that a cell is being run here, while the block does so."""
-    running, path = Running(cell, here(), time.time(), token), _word(cell, leaderboard)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_suffix(".partial")  # a word need not outlast the machine
-    partial.write_text(json.dumps(running._asdict()), encoding="utf-8")
-    partial.replace(path)
+    running = Running(cell, here(), time.time(), token)
+    write_note(_word(cell, leaderboard), running._asdict())
     try:
         yield
     finally:

@@ -155,7 +155,9 @@ def _run(chosen: Chosen, plans: list[CellPlan], only: Collection[str] | None = N
     from molcryst_bench.cli.tuning import tell_trial
 
     leaderboard, site = leaderboard_folder(), chosen.site
-    conditions = Conditions(slots=site.slots, grace=site.grace, executor=chosen.name)
+    conditions = Conditions(
+        slots=site.slots, grace=site.grace, executor=chosen.name, stage_to=site.stage_to
+    )
     with (
         site.executor(leaderboard) as pool,
         Board(leaderboard) as board,

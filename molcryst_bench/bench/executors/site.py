@@ -21,6 +21,9 @@ class Site(Settings, ABC):
     grace: float = Field(
         default=25.0, gt=0, description="seconds between a worker's being told to stop and its end"
     )
+    stage_to: Path | None = Field(
+        default=None, description="folder on each node's own disk, to which stores are copied once"
+    )
 
     @property
     @abstractmethod
