@@ -60,8 +60,9 @@ def parsl_pool(site: Blocks, folder: Path) -> Iterator[ParslPool]:
     config = parsl.Config(
         executors=[_executor(site)],
         run_dir=str(folder.resolve()),
-        strategy="htex_auto_scale",
-        max_idletime=60.0,
+        # "htex_auto_scale" would end blocks that have not begun, when there are few cells left.
+        strategy="simple",
+        max_idletime=120.0,
         retries=0,  # the driver knows better what to run next
     )
     pool = ParslPool(parsl.load(config))
