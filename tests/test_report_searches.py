@@ -234,6 +234,7 @@ def quick_importance(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(importances, name, 1)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("quick_importance")
 def test_a_report_has_figures_as_svg_and_png_and_equal_bytes(tmp_path: Path) -> None:
     write_search(tmp_path / "in", "cbo", 0, cost="inference")
@@ -263,6 +264,7 @@ def test_the_terminal_shows_the_same_numbers(
     assert verdict(comparison)[:60] in told.output.replace("\n", " ")
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("quick_importance")
 def test_the_site_has_a_page_for_searches(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
