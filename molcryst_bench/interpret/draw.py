@@ -35,7 +35,8 @@ _METHODS = {
     "saliency": "saliency",
     "cam": "CAM",
 }
-_CROWD = 60  # atoms, from which on there is no room for names
+_CROWD = 60  # atoms, from which on there is room for the names of large discs alone
+_LARGE = 0.6
 _DOTS = 200  # per inch
 
 
@@ -92,12 +93,12 @@ def _discs(axes: Axes, picture: _Picture, explanation: Explanation, largest: flo
         place, order = tuple(picture.place[atom]), 2 + rank / len(explanation.values)
         disc = Circle(place, size, fc=colours.to_rgba(value), ec=INK, lw=0.9, ls=rim, zorder=order)
         axes.add_patch(disc)
-        if not crowded:
+        if not crowded or size > _LARGE * picture.radius:
             strong = abs(value) > 0.6 * largest
             style: dict[str, Any] = {
                 "color": "white" if strong else INK,
                 "fontsize": 8,
-                "zorder": 4,
+                "zorder": order,
             }
             symbol = explanation.atoms.symbols[int(atom)]
             axes.text(place[0], place[1], symbol, ha="center", va="center", **style)
@@ -106,8 +107,9 @@ def _discs(axes: Axes, picture: _Picture, explanation: Explanation, largest: flo
 def _scale(figure: Figure, axes: Axes, explanation: Explanation, largest: float) -> None:
     colours = ScalarMappable(TwoSlopeNorm(0, -largest, largest), _COLOURS)
     bar = figure.colorbar(colours, ax=axes, shrink=0.75)
-    what = f"share of the atom in {explanation.quantity} ({explanation.unit})"
-    bar.set_label(what if explanation.method != "saliency" else f"gradient ({explanation.unit})")
+    share = f"share of the atom in {explanation.quantity}"
+    what = "length of the gradient" if explanation.method == "saliency" else share
+    bar.set_label(what + (f" ({explanation.unit})" if explanation.unit != "1" else ""))
     bar.outline.set_linewidth(0.5)
     signs = [
         Line2D([], [], marker="o", ls="", mfc="#f0b060", mec=INK, label="raises, whole rim"),
@@ -115,7 +117,8 @@ def _scale(figure: Figure, axes: Axes, explanation: Explanation, largest: float)
     ]
     note = _note(explanation.atoms)
     axes.legend(handles=signs, loc="upper center", bbox_to_anchor=(0.5, 0.0), ncols=2, title=note)
-    value = f"{explanation.prediction:.4g} {explanation.unit}"
+    unit = f" {explanation.unit}" if explanation.unit != "1" else ""
+    value = f"{explanation.prediction:.4g}{unit}"
     formula = explanation.atoms.get_chemical_formula(mode="hill")
     name = _METHODS.get(explanation.method, explanation.method)
     axes.set_title(f"{formula}: {explanation.quantity} predicted as {value}\n{name}")
