@@ -1,8 +1,8 @@
 """``python -m benchmarks.rates``: how fast one worker here trains each model on each dataset.
 
 The published settings of each model, on a part of the dataset, for two epochs, of which the second
-counts. Writes them to ``conf/rates.yaml``, from which ``molcryst bench plan`` tells the time that a
-profile takes. Datasets whose store is not there are left out.
+counts. Writes them to ``conf/rates/measured.yaml``, from which ``molcryst bench plan`` tells the
+time that a profile takes. Datasets whose store is not there are left out.
 """
 
 from __future__ import annotations

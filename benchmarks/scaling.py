@@ -52,7 +52,7 @@ def main() -> None:
     """Simulate, print and draw; or measure."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--profile", help="in place of the ledger of the active one")
-    parser.add_argument("--machine", help="whose throughputs count, of conf/rates.yaml")
+    parser.add_argument("--machine", help="whose throughputs count, of conf/rates/measured.yaml")
     parser.add_argument("--measure", action="store_true", help="run on 1 and 2 workers")
     arguments = parser.parse_args()
     if arguments.measure:

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from molcryst_bench.base.errors import StoreError
+from molcryst_bench.base.errors import SettingsError, StoreError
 from molcryst_bench.base.project import splits_folder
 from molcryst_bench.bench.estimates import Estimates
 from molcryst_bench.bench.params import Params
@@ -101,7 +101,7 @@ def _items(params: Params, task: Task) -> int | None:
     path: Path = splits_folder(task.dataset) / f"{task.split}.parquet"
     try:
         split = load_split(path)
-    except (StoreError, OSError):
+    except (SettingsError, StoreError):
         return None
     if task.group:
         split = split.of_group(task.group)

@@ -10,7 +10,7 @@ from pydantic import Field
 from molcryst_bench.base.errors import SettingsError, unknown_name
 from molcryst_bench.base.settings import Settings
 
-RATES = "conf/rates.yaml"
+RATES = "conf/rates/measured.yaml"
 
 
 class MachineRates(Settings):
@@ -28,7 +28,7 @@ class MachineRates(Settings):
 
 
 class Rates(Settings):
-    """The content of ``conf/rates.yaml``, which ``python -m benchmarks.rates`` writes."""
+    """The content of ``conf/rates/measured.yaml``, which ``python -m benchmarks.rates`` writes."""
 
     machines: dict[str, MachineRates]
 

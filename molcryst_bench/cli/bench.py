@@ -95,7 +95,7 @@ def explain_command(cell: str) -> None:
 
 @bench.command("plan")
 @click.option("--profile", metavar="NAME", help="conf/NAME.yaml in place of params.yaml.")
-@click.option("--machine", help="Whose throughputs of conf/rates.yaml count; the first by default.")
+@click.option("--machine", help="Whose throughputs in conf/rates count; the first by default.")
 @click.option(
     "--executor", metavar="NAME", help="Says how many workers a node has; one by default."
 )

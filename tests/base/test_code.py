@@ -28,6 +28,7 @@ def digest_of(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Digest:
         (tmp_path / "sketch.py").write_text(source)
         importlib.invalidate_caches()
         code._inspect.cache_clear()
+        code._digest_of_all.cache_clear()
         return code_digest("sketch")
 
     return digest
@@ -81,6 +82,7 @@ def test_what_a_module_imports_from_the_package_counts(
         return source + "changed" * name.endswith("base.settings"), imported
 
     monkeypatch.setattr(code, "_inspect", changed)
+    code._digest_of_all.cache_clear()
     assert code_digest("sketch") != before
 
 

@@ -63,7 +63,9 @@ def test_what_the_like_has_cost_comes_before_rates() -> None:
     rates = MachineRates(threads=1, datasets={"qm9": {"schnet": 1000.0, "cgcnn": 500.0}})
     found = {(each.task, each.model): each for each in forecast(params, rates, estimates)}
     assert found["qm9/zpve", "schnet"].cell_seconds == 42.0
-    items = 110_000 * 6000 / 130_831  # of the profile's sample
+    sample = params.datasets["qm9"].sample
+    assert sample is not None
+    items = 110_000 * sample.size / 130_831
     expected = START_SECONDS + 1.1 * 4 * round(items) / 500
     assert found["qm9/homo", "cgcnn"].cell_seconds == pytest.approx(expected)
 

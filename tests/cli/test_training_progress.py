@@ -154,10 +154,10 @@ def test_the_log_of_a_benchmark_tells_of_the_running_cells(
         shown.started([plan], finished=0)
         capsys.readouterr()
         tell = history_writer(folder / HISTORY)
-        shown.tick()
+        shown.tick([plan])
         assert capsys.readouterr().out == ""
         for number in (1, 2):
             tell(Epoch(number, 0.5, 90.25 / number, 1e-3, 30.0 * number))
-        shown.tick()
+        shown.tick([plan])
     words = "epoch 2 of 3: validation error 45.12 meV, 30 s left"
     assert capsys.readouterr().out == f"qm9/homo/schnet/0: {words}\n"

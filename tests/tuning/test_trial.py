@@ -49,7 +49,7 @@ def test_the_error_is_that_of_the_training(subject: Subject, halving: Halving) -
 
 
 def test_no_trial_sees_the_test_subset(subject: Subject) -> None:
-    split = trial._data(subject.task, subject.store).split
+    split = trial._data(subject.task, subject.store, None).split
     assert [len(split.rows(subset)) for subset in ("train", "valid", "test")] == [50, 15, 0]
 
 
