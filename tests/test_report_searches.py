@@ -17,6 +17,7 @@ from scipy import stats
 from search_tables import SPACE, START, write_search
 
 from molcryst_bench.base.errors import RunError
+from molcryst_bench.cli.console import console
 from molcryst_bench.cli.main import molcryst
 from molcryst_bench.report.build import write_report
 from molcryst_bench.report.columns import Column
@@ -253,9 +254,10 @@ def test_a_report_has_figures_as_svg_and_png_and_equal_bytes(tmp_path: Path) -> 
 
 @pytest.mark.usefixtures("quick_importance")
 def test_the_terminal_shows_the_same_numbers(
-    tmp_path: Path, comparison: Comparison, searched: Path
+    comparison: Comparison, searched: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    told = CliRunner(env={"COLUMNS": "250"}).invoke(molcryst, ["searches", str(searched)])
+    monkeypatch.setattr(console, "_width", 250)
+    told = CliRunner().invoke(molcryst, ["searches", str(searched)])
     assert told.exit_code == 0, told.output
     (findings,) = findings_of([comparison])
     for listed in [findings.summary, *findings.top]:
