@@ -164,7 +164,7 @@ def read_search(path: Path) -> SearchRecord:
         RunError: if it is not one, or one of another version.
     """
     try:
-        table = pq.read_table(path)
+        table = pq.read_table(pa.BufferReader(path.read_bytes()))  # a search may replace the file
         identity = json.loads((table.schema.metadata or {})[_METADATA])
         trials = [_trial(row) for row in table.select(_SCHEMA.names).to_pylist()]
     except (pa.ArrowException, OSError, KeyError, TypeError, ValueError) as error:

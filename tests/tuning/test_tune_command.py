@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import psutil
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from bench_project import write_params
@@ -43,7 +44,10 @@ def space(tiny_store: GraphStore, project: Path) -> None:
 
 def rows(folder: Path = FOLDER) -> list[dict[str, Any]]:
     path = folder / "search.parquet"
-    return pq.read_table(path).to_pylist() if path.exists() else []
+    if not path.exists():
+        return []
+    content = path.read_bytes()  # at once: the next trial replaces the file
+    return pq.read_table(pa.BufferReader(content)).to_pylist()
 
 
 def found(folder: Path = FOLDER) -> list[tuple[Any, ...]]:
