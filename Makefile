@@ -16,13 +16,13 @@ leaderboard: $(INSTALLED)
 	@molcryst report --show
 
 test: $(DEVELOPING)
-	@pytest -m "not slow"
+	@pytest --numprocesses 2 -m "not slow"
 
 test-slow: $(DEVELOPING)
-	@pytest -m slow
+	@pytest --numprocesses 2 -m slow
 
 test-all: $(DEVELOPING)
-	@pytest
+	@pytest --numprocesses 2
 
 lint: $(DEVELOPING)
 	@ruff check . && ruff format --check . && mypy && lint-imports
