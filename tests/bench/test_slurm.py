@@ -66,7 +66,7 @@ class Campaign:
         settings["bench"] = {"tasks": ["qm9/homo", "qm9/zpve"], "seeds": [0]}
         settings["training_by_dataset"] = {}
         settings["models"] = {name: settings["models"][name] for name in MODELS}
-        settings["models"]["schnet"]["training"] = {"epochs": 150}
+        settings["models"]["schnet"]["training"] = {"epochs": 1000}
         (root / "params.yaml").write_text(yaml.safe_dump(settings))
         (root / "site.yaml").write_text(yaml.safe_dump(SITE))
 
@@ -146,6 +146,7 @@ def test_whatever_is_cancelled_or_killed_the_numbers_are_those_of_local_processe
         cluster.command("scancel", jobs[0])
         wait_for(lambda: there.said.count("in the queue again") > 1, there)
 
+        wait_for(lambda: there.running() and cluster.jobs("RUNNING"), there)
         node = f"nodename={cluster.host}"
         cluster.command("scontrol", "update", node, "state=drain", "reason=test")
         before = cluster.jobs("RUNNING")
