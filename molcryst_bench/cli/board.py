@@ -5,8 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
@@ -14,7 +12,7 @@ from molcryst_bench.bench.cell import CellPlan
 from molcryst_bench.bench.progress import epochs_so_far
 from molcryst_bench.bench.result import RESULTS, CellResult
 from molcryst_bench.bench.seat import Driver
-from molcryst_bench.cli.console import console
+from molcryst_bench.cli.console import Bars, console
 from molcryst_bench.cli.training import errors_in_words, time_left
 from molcryst_bench.cli.tuning import in_words
 from molcryst_bench.training.history import Epoch
@@ -23,7 +21,7 @@ from molcryst_bench.tuning.journal import Journal, Trial
 _LINE_SECONDS = 60.0  # between two words on the running cells in a log
 
 
-class Board:
+class Board(Bars):
     """Shows one bar for all cells and one for each running cell, and a line for each ended one."""
 
     def __init__(self, leaderboard: Path) -> None:
@@ -41,18 +39,6 @@ class Board:
         self.bars: dict[str, TaskID] = {}
         self.all_cells: TaskID | None = None
         self.printed = time.monotonic()
-
-    def __enter__(self) -> Self:
-        self.progress.start()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.progress.stop()
 
     def waiting(self, driver: Driver | None) -> None:
         """Say who else is at work."""

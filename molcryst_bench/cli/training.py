@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable
-from types import TracebackType
-from typing import Self
 
 from rich.console import Console, RenderableType
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.text import Text
 
 from molcryst_bench.bench.cell import CellPlan
+from molcryst_bench.cli.console import Bars
 from molcryst_bench.report.formatting import duration
 from molcryst_bench.training.history import Epoch
 from molcryst_bench.training.steps import Step
@@ -21,7 +20,7 @@ STEP_SECONDS = 60.0  # between two lines of a log within an epoch
 _WARM_UP_SECONDS = 3.0  # after which the pace says something
 
 
-class TrainingProgress:
+class TrainingProgress(Bars):
     """Shows how far the training of a cell is, its errors with their units, and the time left."""
 
     def __init__(self, plan: CellPlan, console: Console) -> None:
@@ -43,18 +42,6 @@ class TrainingProgress:
         self.errors = ""
         self.best: Epoch | None = None
         self.printed = time.monotonic()
-
-    def __enter__(self) -> Self:
-        self.progress.start()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.progress.stop()
 
     def on_epoch(self, epoch: Epoch) -> None:
         """Show what an epoch has come to."""

@@ -4,80 +4,55 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 from rich.console import Console
 from rich.progress import TaskID
 
-from molcryst_bench.cli.console import console, progress_bar
+from molcryst_bench.cli.console import Bars, console, progress_bar
 from molcryst_bench.report.formatting import duration
 from molcryst_bench.tuning.journal import FAILED, Journal, Trial
 
 _QUOTES = '"'
 
 
-class SearchProgress:
+class SearchProgress(Bars):
     """Shows what each trial has come to, and the best so far."""
 
     def __init__(self, journal: Journal, budget: int, console: Console) -> None:
         self.console = console
         self.budget = budget
-        self.bar = progress_bar()
+        self.progress = progress_bar()
         finished = sum(trial.finished for trial in journal.trials)
         self.recall: TaskID | None = None
-        self.task = self.bar.add_task("trials", total=budget, completed=finished)
-
-    def __enter__(self) -> Self:
-        self.bar.start()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.bar.stop()
+        self.task = self.progress.add_task("trials", total=budget, completed=finished)
 
     def recalled(self, done: int, total: int) -> None:
         """Show how far the search has gone through what was before a break."""
         if self.recall is None:
-            self.recall = self.bar.add_task("going through the trials so far", total=total)
-        self.bar.update(self.recall, completed=done, total=total)
+            self.recall = self.progress.add_task("going through the trials so far", total=total)
+        self.progress.update(self.recall, completed=done, total=total)
 
     def ended(self, trial: Trial, journal: Journal) -> None:
         """Print a line about a trial."""
         if self.recall is not None:
-            self.bar.update(self.recall, visible=False)
-        self.bar.advance(self.task)
+            self.progress.update(self.recall, visible=False)
+        self.progress.advance(self.task)
         self.console.print(
             line_of(trial, journal, self.budget), highlight=False, markup=False, soft_wrap=True
         )
 
 
-class SearchesProgress:
+class SearchesProgress(Bars):
     """Shows how far several searches are together, and what each trial has come to."""
 
     def __init__(self, trials: int) -> None:
-        self.bar = progress_bar()
-        self.task = self.bar.add_task("trials", total=trials)
-
-    def __enter__(self) -> Self:
-        self.bar.start()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.bar.stop()
+        self.progress = progress_bar()
+        self.task = self.progress.add_task("trials", total=trials)
 
     def of(self, name: str, journal: Journal) -> OneOfSearches:
         """Return who is told of one search; what it has done before counts."""
-        self.bar.advance(self.task, sum(trial.finished for trial in journal.trials))
+        self.progress.advance(self.task, sum(trial.finished for trial in journal.trials))
         return OneOfSearches(self, name)
 
 
@@ -93,7 +68,7 @@ class OneOfSearches:
 
     def ended(self, trial: Trial, journal: Journal) -> None:
         """Print a line about a trial."""
-        self.all_searches.bar.advance(self.all_searches.task)
+        self.all_searches.progress.advance(self.all_searches.task)
         tell_trial(self.name, trial, journal)
 
 
