@@ -1,0 +1,1 @@
+"""Molecular dynamics with learned force fields, and with any that ASE knows."""
