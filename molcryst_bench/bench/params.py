@@ -16,6 +16,7 @@ from molcryst_bench.base.executors import available_cores
 from molcryst_bench.base.files import whole_file
 from molcryst_bench.base.project import project_root
 from molcryst_bench.base.settings import Settings
+from molcryst_bench.bench.transfer_settings import DynamicsSettings
 from molcryst_bench.graphs.build import DatasetSettings
 from molcryst_bench.training.settings import TrainingSettings
 from molcryst_bench.tuning.settings import SearchSettings
@@ -78,6 +79,9 @@ class Params(Settings):
     )
     training_by_dataset: dict[str, dict[str, Any]] = Field(
         default={}, description="in place of the common settings, for the tasks of a dataset"
+    )
+    dynamics: DynamicsSettings | None = Field(
+        default=None, description="runs of molecules that models were not trained on; none without"
     )
     executor: ExecutorSettings = ExecutorSettings()
     tracking: Tracking = Field(default="wandb", description="where each run is logged, or none")

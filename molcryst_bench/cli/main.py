@@ -56,8 +56,13 @@ class LazyGroup(click.Group):
         "tune": ("molcryst_bench.cli.tune:tune", "Search for good hyperparameters."),
         "searches": ("molcryst_bench.cli.searches:searches", "Show what searches have found."),
         "bench": ("molcryst_bench.cli.bench:bench", "Run the benchmark, or see how far it is."),
+        "transfer": (
+            "molcryst_bench.cli.transfer:transfer",
+            "Run models on molecules they have not seen.",
+        ),
         "repro": ("molcryst_bench.cli.repro:repro", "Run the whole pipeline, as far as needed."),
         "predict": ("molcryst_bench.cli.predict:predict", "Predict with a trained model."),
+        "md": ("molcryst_bench.cli.md:md", "Run molecular dynamics with a trained model."),
         "explain": ("molcryst_bench.cli.explain:explain", "Say which atoms a prediction rests on."),
         "embed": (
             "molcryst_bench.cli.embed:embed",
@@ -65,6 +70,7 @@ class LazyGroup(click.Group):
         ),
         "rogi": ("molcryst_bench.cli.rogi:rogi", "Say how rough a property is in representations."),
         "report": ("molcryst_bench.cli.report:report", "Make or show the leaderboard."),
+        "submit": ("molcryst_bench.cli.submit:submit", "Enter a model by its predictions."),
         "profile": ("molcryst_bench.cli.profile:profile", "Choose or check the settings."),
         "doctor": ("molcryst_bench.cli.doctor:doctor", "Check that everything a run needs works."),
     },

@@ -11,8 +11,10 @@ from urllib.parse import quote
 from molcryst_bench.report.results import Cell
 from molcryst_bench.report.searches.reading import Comparison, SearchTable
 from molcryst_bench.report.tables import TaskTable
+from molcryst_bench.report.transfers.tables import MoleculeScores
 
 INDEX = "index.html"
+TRANSFER = "transfer.html"
 STYLE = "assets/style.css"
 SCRIPT = "assets/sort.js"
 
@@ -50,6 +52,16 @@ def search_figure(kind: str, searches: Comparison) -> str:
 def search_file(search: SearchTable, leaderboard: Path) -> str:
     """Return the address of the table of a search, which lies beside the site."""
     return posixpath.join("..", search.path.relative_to(leaderboard).as_posix())
+
+
+def transfer_anchor(of: MoleculeScores) -> str:
+    """Return the id of a molecule on the page about transfer."""
+    return f"{_task(of.task)}/{slug(of.molecule)}".replace("/", "-")
+
+
+def transfer_figure(kind: str, of: MoleculeScores) -> str:
+    """Return the address of a figure about it."""
+    return _figure("transfer", _task(of.task), slug(of.molecule), kind)
 
 
 def anchor(table: TaskTable) -> str:

@@ -6,9 +6,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from molcryst_bench.base.files import whole_file, whole_folder
+from molcryst_bench.dynamics.transfers import read_transfers
 from molcryst_bench.report.markdown import render_markdown
 from molcryst_bench.report.site import write_site
 from molcryst_bench.report.tables import build_tables
+from molcryst_bench.report.transfers.build import render_transfers
+from molcryst_bench.report.transfers.tables import molecules_of
 
 
 @dataclass(frozen=True)
@@ -39,6 +42,7 @@ def write_report(leaderboard: Path) -> ReportPaths:
     tables = build_tables(leaderboard)
     with whole_folder(paths.site) as partial:
         write_site(tables, leaderboard, partial)
+    transfers = render_transfers(molecules_of(read_transfers(leaderboard)))
     with whole_file(paths.markdown) as partial:
-        partial.write_text(render_markdown(tables), encoding="utf-8")
+        partial.write_text(render_markdown(tables) + transfers, encoding="utf-8")
     return paths

@@ -18,6 +18,7 @@ from molcryst_bench.base.files import checksum_of
 from molcryst_bench.base.theme import figure_style, save_figure
 from molcryst_bench.bench.result import RESULTS
 from molcryst_bench.bench.searches import SEARCHES
+from molcryst_bench.dynamics.transfers import read_transfers
 from molcryst_bench.graphs.split import SUBSETS
 from molcryst_bench.report import addresses, figures, formatting, uncertainty
 from molcryst_bench.report.datasets import DatasetFacts, describe_dataset
@@ -40,6 +41,8 @@ from molcryst_bench.report.results import (
 from molcryst_bench.report.searches.found import Findings, findings_of
 from molcryst_bench.report.searches.reading import read_comparisons
 from molcryst_bench.report.tables import TaskTable, all_cells, explain_ranks, explain_uncertainty
+from molcryst_bench.report.transfers.found import draw_molecule, in_one_line
+from molcryst_bench.report.transfers.tables import MoleculeScores, explain_scores, molecules_of
 
 _ASSETS = Path(__file__).parent / "assets"
 _CELL_FILES = (
@@ -115,6 +118,10 @@ class _Site:
     def searches(self) -> list[Findings]:
         return findings_of(read_comparisons([self.leaderboard / RESULTS / SEARCHES]))
 
+    @cached_property
+    def transfers(self) -> list[MoleculeScores]:
+        return molecules_of(read_transfers(self.leaderboard))
+
     def write(self) -> None:
         shutil.copytree(_ASSETS, self.folder / "assets")
         self._write_index()
@@ -124,6 +131,8 @@ class _Site:
             self._write_dataset(facts)
         for found in self.searches:
             self._write_search(found)
+        if self.transfers:
+            self._write_transfers()
         for table in self.tables:
             for entry in table.entries:
                 for cell in entry.cells:
@@ -139,6 +148,7 @@ class _Site:
             "models": self.models,
             "datasets": [facts.card for facts in self.datasets.values()],
             "searches": [found.comparison for found in self.searches],
+            "transfers": in_one_line(self.transfers) if self.transfers else "",
             "cells": self.cells,
             "explanation": explain_ranks(),
             "on_uncertainty": explain_uncertainty(),
@@ -185,6 +195,20 @@ class _Site:
         ]
         content = {"found": found, "drawn": drawn, "leaderboard": self.leaderboard}
         self._write(addresses.search_page(found.comparison), "search.html", content)
+
+    def _write_transfers(self) -> None:
+        molecules = [
+            (
+                of,
+                [
+                    (each, self._save(each.figure, addresses.transfer_figure(each.kind, of)))
+                    for each in draw_molecule(of)
+                ],
+            )
+            for of in self.transfers
+        ]
+        content = {"molecules": molecules, "explanation": explain_scores()}
+        self._write(addresses.TRANSFER, "transfer.html", content)
 
     def _write_cell(self, table: TaskTable, entry: Entry, cell: Cell) -> None:
         folder = cell_folder(self.leaderboard, cell)

@@ -18,8 +18,9 @@ from molcryst_bench.training.domain import Domain
 from molcryst_bench.training.regressor import Regressor
 from molcryst_bench.training.settings import TrainingSettings
 
-FORMAT_VERSION = 2
-_READABLE = (1, FORMAT_VERSION)  # the first one did not say which structures it was trained on
+FORMAT_VERSION = 3
+# The first one did not say which structures it was trained on, the second not at which distances.
+_READABLE = (1, 2, FORMAT_VERSION)
 WEIGHTS, CARD = "model.safetensors", "model.json"
 
 
@@ -81,6 +82,6 @@ def _load_card(path: Path) -> ModelCard:
         raise RunError(f"{path} is not valid JSON: {error}") from None
     version = content.get("format_version") if isinstance(content, dict) else None
     if version not in _READABLE:
-        readable = " and ".join(map(str, _READABLE))
+        readable = f"{_READABLE[0]} to {_READABLE[-1]}"
         raise RunError(f"{path} has format version {version}, this program reads {readable}")
     return ModelCard.parse(content, str(path))

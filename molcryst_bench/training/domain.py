@@ -12,6 +12,7 @@ from pydantic import Field
 from torch import Tensor
 
 from molcryst_bench.base.settings import Settings
+from molcryst_bench.training.distances import Ranges, seen_distances
 
 if TYPE_CHECKING:
     from molcryst_bench.training.data import TaskData
@@ -35,6 +36,11 @@ class Domain(Settings):
     )
     volume_per_atom: tuple[float, float] | None = Field(
         default=None, description="smallest and largest of the crystals in Å^3; null without any"
+    )
+    distances: Ranges | None = Field(
+        default=None,
+        description="ranges in Å between each pair of elements within the cut-off, of models with "
+        "forces",
     )
     features: list[tuple[str, str]] = Field(
         default=[], description="name and unit of each number that the model wants to be told"
@@ -86,6 +92,7 @@ def domain_of(data: TaskData) -> dict[str, Any]:
         "atoms": (int(atoms.min()), int(atoms.max())),
         "periodic": bool(is_periodic[0]) if len(set(is_periodic.tolist())) == 1 else None,
         "volume_per_atom": volumes,
+        "distances": seen_distances(data) if data.task.forces and data.graphs.symmetric else None,
     }
 
 

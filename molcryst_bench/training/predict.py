@@ -6,7 +6,7 @@ import math
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import torch
@@ -19,6 +19,10 @@ from molcryst_bench.training.checkpoint import CARD, ModelCard, load_model
 from molcryst_bench.training.domain import outside_in_words
 from molcryst_bench.training.regressor import Predicted, Regressor, predict_all
 from molcryst_bench.training.uncertainty import Calibration, load_calibration
+
+if TYPE_CHECKING:
+    from molcryst_bench.training.calculator import LearnedCalculator
+    from molcryst_bench.training.force_field import LearnedForceField, Precision
 
 _BATCH = 64
 _SHARED = ("task", "model", "unit", "graph", "split", "store_digest", "split_digest")
@@ -176,11 +180,46 @@ class Predictor:
         values, gradients = zip(*parts, strict=True)
         return Predicted(torch.cat(values, 1), torch.cat(gradients, 1))
 
+    def force_field(self, **options: Any) -> LearnedForceField:
+        """Return the model as a force field for many replicas; options as ``calculator`` has them.
+
+        Raises:
+            RunError: if the model was not trained with forces.
+        """
+        from molcryst_bench.training.force_field import LearnedForceField
+
+        return LearnedForceField(self, **options)
+
+    def calculator(
+        self,
+        precision: Precision = "float32",
+        device: str | torch.device | None = None,
+        compile: bool = False,
+        skin: float = 1.0,
+    ) -> LearnedCalculator:
+        """Return a calculator for ASE, in eV and Å whatever the unit of the task.
+
+        Args:
+            precision: of the model, ``float32`` or ``float64``.
+            device: where to compute; where the predictor does by default.
+            compile: whether to compile the model at its first call, in a minute or two, which
+                about halves the time that small molecules take.
+            skin: in Å, by which neighbour lists reach beyond the cut-off, so that they serve for
+                some steps; it does not change results.
+
+        Raises:
+            RunError: if the model was not trained with forces.
+        """
+        from molcryst_bench.training.calculator import LearnedCalculator
+
+        options = {"precision": precision, "device": device, "compile": compile, "skin": skin}
+        return LearnedCalculator(self.force_field(**options))
+
     def _batch(self, structures: Sequence[Atoms]) -> Any:
         """Return the graphs, with what ``atoms.info`` knows of what the model wants to be told."""
         batch = build_batch(structures, self.card.graph)
         if names := [name for name, _ in self.card.features]:
-            rows = [[_told(each, name) for name in names] for each in structures]
+            rows = [[told(each, name) for name in names] for each in structures]
             batch.features = torch.tensor(rows, dtype=torch.float64)  # (structures, features)
         return batch
 
@@ -193,8 +232,12 @@ class Predictor:
             warnings.warn(sentence, stacklevel=3)
 
 
-def _told(atoms: Atoms, name: str) -> float:
-    """Return a number that is known of a structure; NaN where it is not told."""
+def told(atoms: Atoms, name: str) -> float:
+    """Return a number that is known of a structure; NaN where it is not told.
+
+    Raises:
+        BadRecordError: if it is no number.
+    """
     value = atoms.info.get(name, math.nan)
     try:
         return float(value)

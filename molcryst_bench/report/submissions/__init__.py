@@ -1,0 +1,1 @@
+"""Models of others: read without trust, checked, and measured like our own."""

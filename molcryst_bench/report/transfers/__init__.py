@@ -1,0 +1,1 @@
+"""The transfer benchmark as tables, figures and a page."""
