@@ -8,7 +8,7 @@ molecule that has other heavy elements are told apart by what is bonded to eithe
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import combinations
 from typing import Literal
@@ -51,7 +51,8 @@ class CoordinateClass:
             (..., members): lengths in Å, angles from 0 to 180°, torsions from -180 to 180°.
         """
         points = np.moveaxis(positions[..., self.members, :], -2, 0)  # (2 to 4, ..., members, 3)
-        return _FORMULAS[self.kind](*points)
+        found: np.ndarray = _FORMULAS[self.kind](*points)
+        return found
 
 
 def coordinate_classes(atoms: Atoms) -> list[CoordinateClass]:
@@ -78,7 +79,7 @@ def angles(one: np.ndarray, middle: np.ndarray, other: np.ndarray) -> np.ndarray
     first, second = one - middle, other - middle
     # Unlike the arc cosine, this keeps its digits where atoms are nearly in a line.
     sine = np.linalg.norm(np.cross(first, second), axis=-1)
-    return np.degrees(np.arctan2(sine, (first * second).sum(-1)))
+    return np.asarray(np.degrees(np.arctan2(sine, (first * second).sum(-1))))
 
 
 def torsions(
@@ -93,10 +94,15 @@ def torsions(
     first = np.cross(second - one, axis)
     last = np.cross(axis, other - third)
     along = axis / np.linalg.norm(axis, axis=-1, keepdims=True)
-    return np.degrees(np.arctan2((np.cross(first, last) * along).sum(-1), (first * last).sum(-1)))
+    sine, cosine = (np.cross(first, last) * along).sum(-1), (first * last).sum(-1)
+    return np.asarray(np.degrees(np.arctan2(sine, cosine)))
 
 
-_FORMULAS = {"length": lengths, "angle": angles, "torsion": torsions}
+_FORMULAS: dict[Kind, Callable[..., np.ndarray]] = {
+    "length": lengths,
+    "angle": angles,
+    "torsion": torsions,
+}
 
 
 def _bonds(graph: Chem.Mol) -> Iterator[tuple[int, ...]]:
@@ -149,5 +155,5 @@ def _whereabouts(graph: Chem.Mol, path: tuple[int, ...]) -> str:
     return f" far from {' and '.join(others)}" if others else ""
 
 
-def _hetero(atoms: Iterator[Chem.Atom]) -> list[str]:
+def _hetero(atoms: Iterable[Chem.Atom]) -> list[str]:
     return sorted({atom.GetSymbol() for atom in atoms} - {"C", "H"})

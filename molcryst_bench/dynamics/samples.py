@@ -18,6 +18,7 @@ from scipy.spatial.distance import pdist
 RESAMPLES = 400
 _HALVES = 100  # ways to cut a sample in two
 _TAIL = 0.025  # on either side of a 95 % interval
+_BINS = (12, 60)
 _PAIRS = 2000  # values of which all pairs are compared
 
 
@@ -187,8 +188,13 @@ def as_units(values: np.ndarray, blocks: int) -> tuple[np.ndarray, ...]:
     return tuple(block.ravel() for block in np.array_split(values, blocks) if block.size)
 
 
-def bins_for(samples: Sequence[Sample], bins: int = 60) -> np.ndarray:
-    """Return edges, (bins + 1,), between which nearly all values of all samples lie."""
+def bins_for(samples: Sequence[Sample]) -> np.ndarray:
+    """Return edges, (bins + 1,), between which nearly all values of all samples lie.
+
+    There are as many as the smallest sample has values for (Rice's rule), from 12 to 60.
+    """
+    values = min(len(sample.values) for sample in samples)
+    bins = int(np.clip(round(2 * np.cbrt(values)), *_BINS))
     if samples[0].period is not None:
         return np.linspace(-samples[0].period / 2, samples[0].period / 2, bins + 1)
     ends = np.array([np.quantile(sample.values, [0.001, 0.999]) for sample in samples])

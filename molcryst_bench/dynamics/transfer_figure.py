@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -14,6 +15,8 @@ from molcryst_bench.dynamics.record import ClassScore, Curve, TransferScore
 
 _DEVIATIONS = 5.0  # of the reference that are shown to either side
 _HEADROOM = 1.3  # above the highest curve, for the number there
+_CORNER: dict[str, Any] = {"ha": "right", "va": "top", "fontsize": 7, "color": INK}
+_AXES = {"length": "bond length (Å)", "angle": "bond angle (°)", "torsion": "torsion (°)"}
 _PRECISION = {"Å": 4, "°": 2}
 
 
@@ -63,10 +66,10 @@ def _draw(axes: Axes, each: ClassScore | None) -> None:
     if each is not None and each.curve is not None:
         _draw_run(axes, each, each.curve)
     else:
-        axes.text(0.5, 0.55, "no frame", transform=axes.transAxes, ha="center", color=INK)
+        axes.text(0.98, 0.97, "no frame", transform=axes.transAxes, **_CORNER)
     if each is not None and each.distance is not None:
         text = f"{each.distance:.{_PRECISION[each.unit]}f} {each.unit}"
-        axes.text(0.98, 0.97, text, transform=axes.transAxes, ha="right", va="top", fontsize=7)
+        axes.text(0.98, 0.97, text, transform=axes.transAxes, **_CORNER)
     axes.set_yticks([])
     axes.spines["left"].set_visible(False)
     axes.grid(visible=False)
@@ -91,7 +94,7 @@ def _label(score: TransferScore) -> str:
 def _finish(column: np.ndarray, name: str, classes: Sequence[ClassScore]) -> None:
     """Give a column its title, its axis and limits that all of its panels share."""
     column[0].set_title(shown_name(name))
-    column[-1].set_xlabel(classes[0].unit)
+    column[-1].set_xlabel(_AXES[classes[0].kind])
     curves = [c for each in classes for c in (each.curve, each.reference_curve) if c is not None]
     column[0].set_ylim(0, _HEADROOM * max((max(c.density) for c in curves), default=1.0))
     known = [each for each in classes if each.reference_mean is not None]

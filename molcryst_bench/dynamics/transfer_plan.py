@@ -68,7 +68,8 @@ def plan_transfers(params: Params, leaderboard: Path) -> TransferPlans:
         if name not in known:
             where = "params.yaml: dynamics.molecules"
             raise SettingsError(f"{where}: {unknown_name('molecule', name, known)}")
-    plans, untrained = [], []
+    plans: list[TransferPlan] = []
+    untrained: list[str] = []
     for cell in _cells(params, params.dynamics):
         result = read_result(leaderboard / RESULTS / cell.name)
         if result is None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import shutil
 import time
 import warnings
-from pathlib import Path
 
 import numpy as np
 
@@ -14,14 +13,17 @@ from molcryst_bench.base.locks import exclusive
 from molcryst_bench.dynamics.molecules import structure_of
 from molcryst_bench.dynamics.record import ForceErrors, TransferScore, write_score
 from molcryst_bench.dynamics.reference import Reference, read_reference
+from molcryst_bench.dynamics.run import run_dynamics
 from molcryst_bench.dynamics.score import best_score, run_facts, score_classes, transfer_score
-from molcryst_bench.dynamics.trajectory import Trajectory
+from molcryst_bench.dynamics.settings import RunSettings
+from molcryst_bench.dynamics.trajectory import Trajectory, read_trajectory
 from molcryst_bench.dynamics.transfer_plan import TransferPlan
 from molcryst_bench.dynamics.transfers import finished_transfer
 from molcryst_bench.sources.record import BadRecordError
 from molcryst_bench.training.predict import Predictor, load_predictor
 
 _MOST_FRAMES = 500  # whose forces are compared
+_FRAMES = "frames"  # folders of runs that have no score yet
 
 
 def run_transfer(plan: TransferPlan) -> TransferScore:
@@ -35,7 +37,7 @@ def run_transfer(plan: TransferPlan) -> TransferScore:
         if score is None:
             score = _score(plan)
             write_score(plan.folder, score)
-            for path in plan.folder.glob("frames-*"):
+            for path in plan.folder.glob(f"{_FRAMES}-*"):
                 shutil.rmtree(path, ignore_errors=True)
         return score
 
@@ -66,7 +68,7 @@ def _found(plan: TransferPlan) -> dict[str, object]:
     start = structure_of(plan.molecule)
     predictor = load_predictor(plan.model_folder)
     reference = read_reference(plan.store, plan.task, plan.molecule)
-    run = _simulated(plan, predictor, plan.folder / f"frames-{plan.key[:12]}")
+    run = _simulated(plan, predictor)
     classes = tuple(score_classes(run, start, reference))
     facts = run_facts(run, plan.settings.length)
     found = {
@@ -76,6 +78,23 @@ def _found(plan: TransferPlan) -> dict[str, object]:
         "best": best_score(classes),
     }
     return found if reference is None else found | _compared(plan, predictor, reference)
+
+
+def _simulated(plan: TransferPlan, predictor: Predictor) -> Trajectory:
+    """Run the molecule, or go on where another process ended."""
+    folder = plan.folder / f"{_FRAMES}-{plan.key[:12]}"
+    how = plan.settings
+    settings = RunSettings(
+        steps=how.steps,
+        time_step=how.time_step,
+        temperature=how.temperature,
+        replicas=how.replicas,
+        seed=plan.cell.seed,
+        equilibration=how.equilibration,
+        every=how.every,
+    )
+    run_dynamics(folder, structure_of(plan.molecule), predictor.force_field(), settings)
+    return read_trajectory(folder)
 
 
 def _compared(plan: TransferPlan, predictor: Predictor, reference: Reference) -> dict[str, object]:

@@ -47,12 +47,12 @@ def test_a_wider_gaussian_is_as_far_as_quantiles_differ() -> None:
     assert found == pytest.approx(np.sqrt(2 / np.pi), rel=1e-3)
 
 
-@given(st.floats(-180, 180), st.floats(0, 180))
+@given(st.floats(-180, 180), st.floats(0, 150))
 def test_on_a_circle_the_shorter_way_counts(start: float, shift: float) -> None:
     values = start + np.random.default_rng(0).normal(0, 5, 60)
     one = sample_of((values + 180) % TURN - 180, 6, TURN)
     other = sample_of((values + shift + 180) % TURN - 180, 6, TURN)
-    assert wasserstein(one, other) == pytest.approx(shift, abs=1e-6 + 0.3 * (shift > 150))
+    assert wasserstein(one, other) == pytest.approx(shift, abs=1e-6)
 
 
 @given(st.integers(0, 2**32 - 1))
@@ -105,7 +105,7 @@ def test_means_and_deviations_on_a_circle_do_not_see_its_cut() -> None:
 
 def test_a_histogram_is_a_density_with_the_truth_in_its_interval() -> None:
     sample = sample_of(np.random.default_rng(0).normal(0, 1, 20_000), 20)
-    edges = bins_for([sample], 40)
+    edges = bins_for([sample])
     found = sample.histogram(edges)
     middle = (edges[1:] + edges[:-1]) / 2
     assert (found.density * np.diff(edges)).sum() == pytest.approx(1, abs=0.005)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import zip_longest
 from pathlib import Path
 
 from molcryst_bench.base.files import whole_folder
@@ -44,8 +43,9 @@ def render_transfers(
     """
     if not molecules:
         return ""
-    shown = zip_longest(molecules, figures, fillvalue=())
-    sections = [block for of, drawn in shown for block in (_section(of), *drawn)]
+    drawn = figures or [()] * len(molecules)
+    shown = zip(molecules, drawn, strict=True)
+    sections = [block for of, of_it in shown for block in (_section(of), *of_it)]
     return "\n" + "\n\n".join(["# Transfer", explain_scores(), *sections]) + "\n"
 
 

@@ -14,6 +14,7 @@ from molcryst_bench.report.columns import Column
 from molcryst_bench.report.formatting import NOTHING, between, number, significant
 
 _DECIMALS = {"Å": 4, "°": 2}
+_MOST_REASONS = 2  # of the failures of a model that are told
 
 
 @dataclass(frozen=True)
@@ -180,8 +181,10 @@ def _lasts(score: TransferScore) -> str:
     length = f"{significant(score.length / 1000)} ps"
     if not score.failed:
         return length
-    first = significant((score.first_failure or 0.0) / 1000)
-    return f"{score.failed} of {score.replicas} fail, the first after {first} ps"
+    when = "while equilibrating"
+    if score.first_failure:
+        when = f"after {significant(score.first_failure / 1000)} ps"
+    return f"{score.failed} of {score.replicas} fail, the first {when}"
 
 
 def _drift(score: TransferScore) -> str:
@@ -205,4 +208,7 @@ def _of(estimate: tuple[float, float, float] | None) -> float | None:
 
 def _failure(score: TransferScore) -> str:
     reasons = [score.problem] if score.problem else list(score.reasons)
-    return f"{_model(score)}: {'; '.join(reasons)}" if reasons else ""
+    more = len(reasons) - _MOST_REASONS
+    others = f"; and {more} more" if more > 0 else ""
+    shown = "; ".join(reasons[:_MOST_REASONS])
+    return f"{_model(score)}: {shown}{others}" if reasons else ""
