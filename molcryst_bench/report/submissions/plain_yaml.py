@@ -23,7 +23,7 @@ class _PlainLoader(yaml.SafeLoader):
         self.depth = 0
 
     def compose_node(self, parent: Any, index: Any) -> Any:
-        event = self.peek_event()
+        event = self.peek_event()  # type: ignore[no-untyped-call]
         if isinstance(event, yaml.AliasEvent) or getattr(event, "anchor", None) is not None:
             raise PlainYamlError(f"anchors and aliases are not allowed ({_place(event)})")
         if getattr(event, "tag", None) is not None:

@@ -43,4 +43,7 @@ def _one_line(text: str) -> str:
     """Return a text without line breaks and signs that would steer a terminal."""
     plain = "".join(sign if sign.isprintable() else " " for sign in text)
     shortened = " ".join(plain.split())
-    return shortened if len(shortened) <= _LINE else f"{shortened[: _LINE - 1]}…"
+    if len(shortened) <= _LINE:
+        return shortened
+    half = _LINE // 2  # what is wrong often stands at the end, behind what is quoted
+    return f"{shortened[:half]} … {shortened[-half:]}"

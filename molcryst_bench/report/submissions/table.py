@@ -129,7 +129,8 @@ def _texts(column: Any, name: str) -> np.ndarray:
     if long := [word for word in words if len(word.encode()) > MAX_ID]:
         reason = f"an id has {len(long[0].encode()):,} bytes, {MAX_ID} are allowed"
         raise RefusedError(name, [reason])
-    return np.array(words, dtype=object)[column.indices.to_numpy()]
+    texts: np.ndarray = np.array(words, dtype=object)[column.indices.to_numpy()]
+    return texts
 
 
 def _floats(column: Any) -> np.ndarray:
