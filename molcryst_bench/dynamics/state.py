@@ -94,7 +94,7 @@ def load_state(folder: Path) -> State | None:
         raise RunError(f"{path} is damaged: {error}; delete {folder} and run again") from error
 
 
-def _generator(state: dict[str, Any]) -> np.random.Generator:
+def _generator(state: Any) -> np.random.Generator:
     bits = np.random.PCG64()
     bits.state = state
     return np.random.Generator(bits)

@@ -66,7 +66,8 @@ class Trajectory:
     @property
     def temperature(self) -> np.ndarray:
         """Instantaneous temperatures, (frames, replicas) K."""
-        return 2 * self.kinetic / (self.degrees_of_freedom * units.kB)
+        found: np.ndarray = 2 * self.kinetic / (self.degrees_of_freedom * units.kB)
+        return found
 
     def atoms(self, frame: int, replica: int = 0) -> Atoms:
         """Return one frame of one replica."""

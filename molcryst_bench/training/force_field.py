@@ -24,7 +24,7 @@ from molcryst_bench.training.predict import Predictor, told
 from molcryst_bench.training.regressor import Regressor
 
 Precision = Literal["float32", "float64"]
-_EV = {
+_EV: dict[str, float] = {
     "eV": 1.0,
     "meV": 1e-3,
     "kcal/mol": units.kcal / units.mol,

@@ -18,7 +18,10 @@ STIFFNESS = 5.0  # eV/Å^2
 
 
 class Wells:
-    """Each atom in a harmonic well at the origin."""
+    """Each atom in a harmonic well at a site of its own, or all at the origin."""
+
+    def __init__(self, sites: np.ndarray | float = 0.0) -> None:
+        self.sites = sites  # (atoms, 3) Å
 
     def description(self) -> dict[str, str]:
         return {"kind": "wells"}
@@ -27,8 +30,8 @@ class Wells:
         pass
 
     def __call__(self, positions: np.ndarray) -> Evaluation:
-        energies = 0.5 * STIFFNESS * np.square(positions).sum((1, 2))
-        return Evaluation(energies, -STIFFNESS * positions)
+        away = positions - self.sites  # (replicas, atoms, 3)
+        return Evaluation(0.5 * STIFFNESS * np.square(away).sum((1, 2)), -STIFFNESS * away)
 
 
 def argon() -> Atoms:

@@ -91,10 +91,12 @@ def test_a_broken_run_goes_on_to_the_same_bits(tmp_path: Path, thermostat: str) 
 
 
 def test_a_killed_process_goes_on_to_the_same_bits(tmp_path: Path) -> None:
-    run(tmp_path / "whole", steps=2000)
+    changes: dict[str, Any] = {"steps": 4000, "time_step": 0.5}
+    run(tmp_path / "whole", Wells(argon().positions), **changes)
     code = (
         "import sys; from pathlib import Path; sys.path.insert(0, sys.argv[2]);"
-        "import test_runs; test_runs.run(Path(sys.argv[1]), steps=2000)"
+        "import test_runs as t;"
+        "t.run(Path(sys.argv[1]), t.Wells(t.argon().positions), steps=4000, time_step=0.5)"
     )
     command = [sys.executable, "-c", code, str(tmp_path / "killed"), str(Path(__file__).parent)]
     process = subprocess.Popen(command)
@@ -103,8 +105,8 @@ def test_a_killed_process_goes_on_to_the_same_bits(tmp_path: Path) -> None:
         time.sleep(0.005)
     os.kill(process.pid, signal.SIGKILL)
     process.wait()
-    assert len(read_trajectory(tmp_path / "killed").time) < 201
-    run(tmp_path / "killed", steps=2000)
+    assert len(read_trajectory(tmp_path / "killed").time) < 401
+    run(tmp_path / "killed", Wells(argon().positions), **changes)
     same_run(tmp_path / "whole", tmp_path / "killed")
 
 
@@ -112,6 +114,7 @@ class Sick(Wells):
     """Gives no numbers for the second replica after some calls, while there are three."""
 
     def __init__(self) -> None:
+        super().__init__(argon().positions)
         self.calls = 0
 
     def __call__(self, positions: np.ndarray) -> Evaluation:
@@ -124,7 +127,7 @@ class Sick(Wells):
 
 def test_a_replica_that_fails_costs_itself_alone(tmp_path: Path) -> None:
     changes: dict[str, Any] = {"equilibration": 0, "time_step": 0.1, "chunk": 200}
-    run(tmp_path / "well", Wells(), **changes)
+    run(tmp_path / "well", Wells(argon().positions), **changes)
     run(tmp_path / "sick", Sick(), **changes)
     well, sick = read_trajectory(tmp_path / "well"), read_trajectory(tmp_path / "sick")
     assert [each.state for each in sick.status] == ["finished", "failed", "finished"]
@@ -155,8 +158,9 @@ def test_another_run_is_not_overwritten(tmp_path: Path) -> None:
 
 
 def test_a_full_disk_leaves_what_was_there(small_disk: Path) -> None:
+    changes: dict[str, Any] = {"steps": 20_000, "time_step": 0.1, "every": 1, "equilibration": 0}
     with pytest.raises(MolcrystError, match="the disk is full"):
-        run(small_disk / "run", Wells(), steps=20_000, time_step=0.1, every=1, equilibration=0)
+        run(small_disk / "run", Wells(argon().positions), **changes)
     assert len(read_trajectory(small_disk / "run").time) > 40
 
 
