@@ -27,6 +27,12 @@ class Tested:
     predictions: Predictions
     force_terms: np.ndarray | None = None  # (5, items) what the errors of forces are made of
 
+    def force_terms_of(self, forces: Target | None) -> tuple[np.ndarray, Target] | None:
+        """Return those terms with the definition of the forces, where there are any."""
+        if self.force_terms is None or forces is None:
+            return None
+        return self.force_terms, forces
+
 
 def rank_models(
     tested: Sequence[Tested], target: Target, forces: Target | None = None

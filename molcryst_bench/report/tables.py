@@ -9,10 +9,11 @@ from pathlib import Path
 
 from molcryst_bench.base.errors import RunError
 from molcryst_bench.report.aggregate import Tested, rank_models
-from molcryst_bench.report.checks import check_comparable, check_number, check_same_items
+from molcryst_bench.report.checks import check_comparable, check_same_items
 from molcryst_bench.report.columns import Column, columns_of, force_decimals, uncertainty_of
 from molcryst_bench.report.entries import NOMINAL_COVERAGE, Entry
 from molcryst_bench.report.formatting import decimals_for, percent
+from molcryst_bench.report.provenance.numbers import check_cell
 from molcryst_bench.report.results import (
     Cell,
     read_force_terms,
@@ -180,8 +181,8 @@ def _build_table(leaderboard: Path, cells: list[Cell]) -> TaskTable:
     tested = [_test(leaderboard, cell, with_forces=forces is not None) for cell in cells]
     check_same_items(cells, [each.predictions for each in tested])
     for each in tested:
-        errors = target.error_factor * each.predictions.absolute_error
-        check_number(leaderboard, each.cell, errors)
+        of_forces = each.force_terms_of(forces)
+        check_cell(leaderboard, each.cell, each.predictions, target, of_forces)
     entries = rank_models(tested, target, forces)
     return TaskTable(first.task, first.split, card, first.target, entries)
 
