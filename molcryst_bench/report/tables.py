@@ -9,7 +9,7 @@ from pathlib import Path
 
 from molcryst_bench.base.errors import RunError
 from molcryst_bench.report.aggregate import Tested, rank_models
-from molcryst_bench.report.checks import check_comparable, check_same_items
+from molcryst_bench.report.checks import check_comparable, check_same_items, check_split
 from molcryst_bench.report.columns import Column, columns_of, force_decimals, uncertainty_of
 from molcryst_bench.report.entries import NOMINAL_COVERAGE, Entry
 from molcryst_bench.report.formatting import decimals_for, percent
@@ -177,6 +177,7 @@ def _build_table(leaderboard: Path, cells: list[Cell]) -> TaskTable:
     if first.target not in card.targets:
         raise RunError(f"{first.name}: the card of {card.name} has no target '{first.target}'")
     check_comparable(leaderboard, cells)
+    check_split(first)
     target, forces = card.targets[first.target], _forces(cells, card)
     tested = [_test(leaderboard, cell, with_forces=forces is not None) for cell in cells]
     check_same_items(cells, [each.predictions for each in tested])
