@@ -8,6 +8,7 @@ import re
 from pathlib import Path
 from urllib.parse import quote
 
+from molcryst_bench.report.entries import Entry
 from molcryst_bench.report.results import Cell
 from molcryst_bench.report.searches.reading import Comparison, SearchTable
 from molcryst_bench.report.tables import TaskTable
@@ -22,6 +23,18 @@ SCRIPT = "assets/sort.js"
 def model_page(model: str) -> str:
     """Return the address of a model's page, from the root of the site."""
     return f"models/{slug(model)}.html"
+
+
+def submission_page(name: str) -> str:
+    """Return the address of the page of a submission."""
+    return f"submissions/{slug(name)}.html"
+
+
+def entry_page(entry: Entry) -> str:
+    """Return the address of what a row of a table is about."""
+    if entry.submission is None:
+        return model_page(entry.model)
+    return submission_page(entry.submission.submission.name)
 
 
 def dataset_page(dataset: str) -> str:
