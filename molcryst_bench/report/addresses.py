@@ -42,6 +42,11 @@ def dataset_page(dataset: str) -> str:
     return f"datasets/{slug(dataset)}.html"
 
 
+def dataset_folder(dataset: str) -> str:
+    """Return the address of the folder of a dataset's files."""
+    return f"datasets/{slug(dataset)}"
+
+
 def cell_page(cell: Cell) -> str:
     """Return the address of a cell's page."""
     return f"cells/{_task(cell.task)}/{slug(cell.split)}/{slug(cell.model)}/{cell.seed}.html"

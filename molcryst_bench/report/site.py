@@ -14,13 +14,17 @@ import numpy as np
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from matplotlib.figure import Figure
 
+from molcryst_bench.base.errors import StoreError
 from molcryst_bench.base.files import checksum_of
+from molcryst_bench.base.project import store_path
 from molcryst_bench.base.theme import figure_style, save_figure
 from molcryst_bench.bench.result import RESULTS
 from molcryst_bench.bench.searches import SEARCHES
 from molcryst_bench.dynamics.transfers import read_transfers
 from molcryst_bench.graphs.split import SUBSETS
+from molcryst_bench.graphs.store import open_store
 from molcryst_bench.report import addresses, figures, formatting, uncertainty
+from molcryst_bench.report.croissant import DESCRIPTION, TABLE, export_dataset
 from molcryst_bench.report.datasets import DatasetFacts, describe_dataset
 from molcryst_bench.report.documentation import (
     Block,
@@ -198,11 +202,24 @@ class _Site:
         content = {
             "facts": facts,
             "card": facts.card,
+            "croissant": self._export(facts),
             "subsets": SUBSETS,
             "tables": [table for table in self.tables if table.card.name == facts.card.name],
             "histograms": list(self._draw_histograms(facts)),
         }
         self._write(addresses.dataset_page(facts.card.name), "dataset.html", content)
+
+    def _export(self, facts: DatasetFacts) -> list[str]:
+        """Write the records of a dataset for other programs; without its store there are none."""
+        if facts.store is None:
+            return []
+        name = facts.card.name
+        place = addresses.dataset_folder(name)
+        try:
+            export_dataset(open_store(store_path(name)), facts.card, self.folder / place)
+        except StoreError:
+            return []
+        return [f"{place}/{file}" for file in (DESCRIPTION, TABLE)]
 
     def _write_search(self, found: Findings) -> None:
         drawn = [
