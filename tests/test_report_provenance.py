@@ -22,6 +22,7 @@ from molcryst_bench.bench.cell import plan_cells
 from molcryst_bench.bench.explain import write_parts
 from molcryst_bench.bench.result import CellResult
 from molcryst_bench.bench.runner import run_bench
+from molcryst_bench.cli.console import console
 from molcryst_bench.cli.main import molcryst
 from molcryst_bench.graphs.store import GraphStore
 from molcryst_bench.report.tables import build_tables
@@ -33,6 +34,12 @@ NUMBERS = [
     for name, field in CellResult.model_fields.items()
     if field.annotation in (float, float | None, int) and not name.startswith("forces_")
 ]
+
+
+@pytest.fixture(autouse=True)
+def wide(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Paths of tests are long."""
+    monkeypatch.setattr(console, "_width", 2000)
 
 
 @pytest.fixture
@@ -49,7 +56,7 @@ def leaderboard(tiny_store: GraphStore, project: Path) -> Path:
 
 
 def verify(*options: str) -> Result:
-    return CliRunner(env={"COLUMNS": "300"}).invoke(molcryst, ["verify", NAME, *options])
+    return CliRunner().invoke(molcryst, ["verify", NAME, *options])
 
 
 def state_of(link: str, result: Result) -> str:
