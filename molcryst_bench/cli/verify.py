@@ -80,7 +80,8 @@ def _show(name: str, links: list[Link]) -> None:
 
     styles = {"holds": "green", "broken": "bold red", "unchecked": "yellow"}
     words = {"holds": "holds", "broken": "BROKEN", "unchecked": "not checked"}
-    shown = Table("link", "state", "what was found", title=Text(name, "bold"))
+    shown = Table("link", "state", title=Text(name, "bold"))
+    shown.add_column("what was found", overflow="fold")  # paths are needed whole
     for link in links:
         shown.add_row(link.name, Text(words[link.state], styles[link.state]), Text(link.words))
     console.print(shown)
