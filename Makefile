@@ -50,4 +50,6 @@ lock:
 	@.venv-lock/bin/uv pip compile --quiet --universal --all-extras --no-annotate --custom-compile-command "make lock" --output-file requirements.lock pyproject.toml
 
 clean:
-	rm -rf $(VENV) .venv-lock leaderboard datasets/*/store.zarr datasets/*/quarantine.parquet
+	rm -rf $(VENV) .venv-lock datasets/*/store.zarr datasets/*/quarantine.parquet
+	@# What others have submitted is no result of ours, and stays.
+	@if [ -d leaderboard ]; then find leaderboard -mindepth 1 -maxdepth 1 ! -name submissions -exec rm -rf {} +; fi

@@ -27,7 +27,7 @@ from molcryst_bench.sources.card import Card
 from molcryst_bench.sources.record import RawRecord, Record
 from molcryst_bench.training.coverage import miscalibration_area
 from molcryst_bench.training.metrics import error_terms, intervals_of
-from molcryst_bench.training.uncertainty import Calibration, save_calibration
+from molcryst_bench.training.uncertainty import Calibration, load_calibration, save_calibration
 
 REPOSITORY = Path(__file__).parent.parent
 RECORDS = 240
@@ -132,13 +132,14 @@ def _make_cell(
     folder = f"results/qm9/{target}/{digest('folder', name)[:8]}/{seed}"
     files = leaderboard / folder
     files.mkdir(parents=True)
-    metrics = _write_predictions(files, store, target, name, model, seed)
+    _write_predictions(files, store, target, name, model, seed)
     _write_history(files, model, seed)
-    (files / "metrics.json").write_text(json.dumps(metrics))
     (files / "model.json").write_text(json.dumps({"model": name}))
     (files / "model.safetensors").write_bytes(f"{name} {seed}".encode())
     split = store.split("random")
-    metrics |= _calibrate(files, len(split.rows("valid")), target, name, model)
+    _calibrate(files, len(split.rows("valid")), target, name, model)
+    metrics = measured(files, target)
+    (files / "metrics.json").write_text(json.dumps(metrics))
     return {
         "task": f"qm9/{target}",
         "dataset": "qm9",
@@ -152,7 +153,6 @@ def _make_cell(
         "valid_mae": metrics["mae"] * 1.05,
         "n_train": len(split.rows("train")),
         "n_valid": len(split.rows("valid")),
-        "n_test": len(split.rows("test")),
         "parameters": model.parameters,
         "epochs": model.epochs,
         "best_epoch": max(model.epochs - 2, 0),
@@ -166,7 +166,6 @@ def _make_cell(
         "split_digest": split.digest,
         "code_digest": digest("code", name),
         "weights_sha256": checksum_of(files / "model.safetensors"),
-        "predictions_sha256": checksum_of(files / "predictions.parquet"),
         "machine": "test machine, 2 cores",
         "torch_version": "2.13.0",
         "finished": f"2026-03-0{seed + 1}T12:00:00Z",
@@ -177,7 +176,7 @@ def _make_cell(
 
 def _write_predictions(
     files: Path, store: GraphStore, target: str, name: str, model: FakeModel, seed: int
-) -> dict[str, float]:
+) -> None:
     rows = store.split("random").rows("test").numpy()
     truth = store.read(f"targets/{target}")[rows]
     key = digest(name, target, seed if model.seeds_differ else 0)
@@ -185,34 +184,35 @@ def _write_predictions(
     prediction = truth + model.bias + noise
     table = pa.table({"id": store.ids[rows].tolist(), "target": truth, "prediction": prediction})
     pq.write_table(table, files / "predictions.parquet")
-    errors = 1000 * (prediction - truth)
-    spread = 1000 * (truth - truth.mean())
+
+
+def _calibrate(files: Path, size: int, target: str, name: str, model: FakeModel) -> None:
+    """Leave errors of a validation subset that are like those of the test subset."""
+    generator = np.random.default_rng(int(digest("valid", name)[:8], 16))
+    save_calibration(files, Calibration(generator.normal(model.bias, model.noise, size)))
+
+
+def measured(files: Path, target: str) -> dict[str, Any]:
+    """Return the columns that follow from the predictions in a cell's folder."""
+    table = pq.read_table(files / "predictions.parquet")
+    order = np.argsort(table["id"].to_numpy().astype(str), kind="stable")
+    pair = tuple(table[name].to_numpy()[order] for name in ("prediction", "target"))
+    errors = 1000 * (pair[0] - pair[1])
+    spread = 1000 * (pair[1] - pair[1].mean())
+    bounds = intervals_of(error_terms(*pair), _card().targets[target])
+    calibration = load_calibration(files)
+    found = None if calibration is None else calibration.measure(*pair, 0.9)
     return {
         "mae": float(np.abs(errors).mean()),
         "rmse": float(np.sqrt((errors**2).mean())),
         "r2": float(1 - (errors**2).sum() / (spread**2).sum()),
-    }
-
-
-def _calibrate(
-    files: Path, size: int, target: str, name: str, model: FakeModel
-) -> dict[str, float]:
-    """Leave errors of a validation subset that are like those of the test subset."""
-    generator = np.random.default_rng(int(digest("valid", name)[:8], 16))
-    calibration = Calibration(generator.normal(model.bias, model.noise, size))
-    save_calibration(files, calibration)
-    table = pq.read_table(files / "predictions.parquet")
-    pair = table["prediction"].to_numpy(), table["target"].to_numpy()
-    measured = calibration.measure(*pair, 0.9)
-    assert measured is not None
-    order = np.argsort(table["id"].to_numpy().astype(str), kind="stable")
-    bounds = intervals_of(error_terms(*pair)[:, order], _card().targets[target])
-    return {
         **{f"{error}_low": low for error, (low, _) in bounds.items()},
         **{f"{error}_high": high for error, (_, high) in bounds.items()},
-        "coverage_90": measured.coverage,
-        "interval_90": 1000 * measured.width,
-        "miscalibration": miscalibration_area(calibration.levels(*pair)),
+        "coverage_90": None if found is None else found.coverage,
+        "interval_90": None if found is None else 1000 * found.width,
+        "miscalibration": calibration and miscalibration_area(calibration.levels(*pair)),
+        "n_test": len(table),
+        "predictions_sha256": checksum_of(files / "predictions.parquet"),
     }
 
 

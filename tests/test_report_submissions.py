@@ -18,10 +18,12 @@ from report_data import make_project, read_rows
 
 from molcryst_bench.cli.main import molcryst
 from molcryst_bench.graphs.store import open_store
+from molcryst_bench.report.build import write_report
 from molcryst_bench.report.submissions import files, table
 from molcryst_bench.report.submissions.judge import judge, read_submission
 from molcryst_bench.report.submissions.refusal import RefusedError
 from molcryst_bench.report.submissions.truth import truth_in
+from molcryst_bench.report.tables import all_cells, build_tables
 from molcryst_bench.training.task import load_task
 
 TEXT = 'Better <b>than</b> <script>alert("others")</script> & *all* {{ 7 * 7 }}'
@@ -325,3 +327,61 @@ def test_a_template_lacks_only_what_its_author_knows(good: Path, tmp_path: Path)
     assert "predictions missing or not finite" in check(folder).stderr
     (folder / files.PREDICTIONS).write_bytes((good / files.PREDICTIONS).read_bytes())
     assert check(folder).exit_code == 0
+
+
+@pytest.fixture
+def accepted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A leaderboard with a submission whose card is valid and as hostile as it can be."""
+    monkeypatch.chdir(tmp_path)
+    leaderboard = make_project(tmp_path, targets=("homo",))
+    folder = write_good(leaderboard, leaderboard / files.SUBMISSIONS / "my-model")
+    hostile = f"</dd></dl><img src=x onerror=alert(1)>{TEXT}<iframe src=//x></iframe>" + "A" * 3000
+    change_card(
+        description=hostile,
+        training_data="<style>body{display:none}</style>",
+        hardware="<b>fast</b>",
+        links=["https://example.org/" + "a" * 250],
+    )(folder)
+    return leaderboard
+
+
+def test_a_submission_stands_in_the_table_with_the_numbers_of_its_predictions(
+    accepted: Path,
+) -> None:
+    (table,) = build_tables(accepted)
+    (entry,) = table.submitted
+    assert entry.model == "Größer & besser: 2.0 (submitted)"
+    assert entry.mae.mean == pytest.approx(read_rows(accepted)[0]["mae"])
+    assert len(table.own) == 3
+    assert len(all_cells([table])) == 9
+    row = table.column("model").texts.index(entry.model)
+    assert table.column("parameters").texts[row] == "1,234"
+    assert table.column("n_train").texts[row] == "n/a"
+
+
+def test_a_hostile_card_does_no_harm_on_the_page(accepted: Path) -> None:
+    paths = write_report(accepted)
+    page = (paths.site / "submissions" / "my-model.html").read_text(encoding="utf-8")
+    for tag in ("<img", "<iframe", "<style", "<b>", "<script>"):
+        assert tag not in page
+    assert "&lt;script&gt;alert" in page
+    assert "{{ 7 * 7 }}" in page
+    assert "Submitted by others" in page
+    index = paths.index.read_text(encoding="utf-8")
+    assert 'href="submissions/my-model.html"' in index
+    assert "Größer &amp; besser: 2.0 (submitted)" in index
+    assert not list((paths.site / "cells").rglob("*Gr*"))
+    assert "submitted" in paths.markdown.read_text(encoding="utf-8")
+
+
+def test_what_cannot_be_shown_is_named_and_costs_nothing_else(accepted: Path) -> None:
+    write_good(accepted, accepted / files.SUBMISSIONS / "other-data")
+    change_card(store_digest="0" * 64)(accepted / files.SUBMISSIONS / "other-data")
+    (accepted / files.SUBMISSIONS / "<b>bad").mkdir()
+    paths = write_report(accepted)
+    index = paths.index.read_text(encoding="utf-8")
+    assert "other-data: not about the test records of these results of qm9/homo" in index
+    assert "&lt;b&gt;bad is refused" in index
+    assert "<b>bad" not in index
+    assert (paths.site / "submissions" / "my-model.html").exists()
+    assert not (paths.site / "submissions" / "other-data.html").exists()

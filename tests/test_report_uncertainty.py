@@ -9,9 +9,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from report_data import MODELS, FakeModel, make_project, read_rows, write_results
+from report_data import MODELS, FakeModel, make_project, measured, read_rows, write_results
 
-from molcryst_bench.base.files import checksum_of
 from molcryst_bench.bench.predictions import write_predictions
 from molcryst_bench.report.aggregate import Tested as OnTest
 from molcryst_bench.report.aggregate import rank_models
@@ -27,7 +26,6 @@ from molcryst_bench.training.metrics import (
     force_errors_of,
 )
 from molcryst_bench.training.task import Task
-from molcryst_bench.training.uncertainty import load_calibration
 
 ENERGY = Target(unit="eV", error_unit="meV", error_factor=1000)
 FORCE = Target(unit="eV/Å", error_unit="meV/Å", error_factor=1000, level="node", components=3)
@@ -101,7 +99,7 @@ def test_coverage_that_a_shift_costs_is_reported_in_the_same_column(
         worse = pa.array(found["prediction"].to_numpy() + 0.15)
         path = leaderboard / folder / "predictions.parquet"
         pq.write_table(found.set_column(2, "prediction", worse), path)
-        other.append(_shifted(row, folder, path))
+        other.append(row | {"split": "scaffold", "folder": folder} | measured(path.parent, "homo"))
     write_results(leaderboard, rows + other)
     alike, shifted = build_tables(leaderboard)
     assert (alike.split, shifted.split) == ("random", "scaffold")
@@ -113,18 +111,6 @@ def test_coverage_that_a_shift_costs_is_reported_in_the_same_column(
     page = paths.index.read_text(encoding="utf-8")
     assert page.count("less often here than they promise") == 1
     assert "less often here than they promise" in paths.markdown.read_text(encoding="utf-8")
-
-
-def _shifted(row: dict[str, Any], folder: str, path: Path) -> dict[str, Any]:
-    table = pq.read_table(path)
-    pair = table["prediction"].to_numpy(), table["target"].to_numpy()
-    calibration = load_calibration(path.parent)
-    assert calibration is not None
-    measured = calibration.measure(*pair, 0.9)
-    assert measured is not None
-    changed = {"split": "scaffold", "folder": folder, "predictions_sha256": checksum_of(path)}
-    errors = errors_of(*pair, ENERGY)._asdict()
-    return row | changed | errors | {"coverage_90": measured.coverage}
 
 
 def test_results_of_an_older_version_are_shown_without(leaderboard: Path) -> None:

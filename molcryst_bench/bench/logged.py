@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -79,7 +79,9 @@ def media(
     return logged
 
 
-def prediction_table(plan: CellPlan, test: Predictions) -> tuple[list[str | int], list[list[Any]]]:
+def prediction_table(
+    plan: CellPlan, test: Predictions
+) -> tuple[list[str | int], list[Iterable[Any]]]:
     """Return names and rows of a table of test items: the worst, then some of the others.
 
     Those others are drawn with the cell's seed, so that the table shows the usual as well.

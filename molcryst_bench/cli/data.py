@@ -174,6 +174,19 @@ def verify_command(dataset: str) -> None:
     click.echo(f"{shown(store_path(dataset))} holds what was built: digest {store.digest}")
 
 
+@data.command("export")
+@click.argument("dataset")
+@click.argument("folder", type=click.Path(path_type=Path))
+def export_command(dataset: str, folder: Path) -> None:
+    """Write ids, targets and splits of DATASET as a table into FOLDER, described in Croissant."""
+    from molcryst_bench.graphs.store import open_store
+    from molcryst_bench.report.croissant import export_dataset
+    from molcryst_bench.sources.card import load_card
+
+    path = export_dataset(open_store(store_path(dataset)), load_card(dataset), folder)
+    click.echo(f"{shown(path)} describes the table beside it")
+
+
 @data.command("show")
 @click.argument("dataset")
 def show_command(dataset: str) -> None:

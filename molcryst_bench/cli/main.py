@@ -70,6 +70,10 @@ class LazyGroup(click.Group):
         ),
         "rogi": ("molcryst_bench.cli.rogi:rogi", "Say how rough a property is in representations."),
         "report": ("molcryst_bench.cli.report:report", "Make or show the leaderboard."),
+        "verify": (
+            "molcryst_bench.cli.verify:verify",
+            "Check a number against the files it comes from.",
+        ),
         "submit": ("molcryst_bench.cli.submit:submit", "Enter a model by its predictions."),
         "profile": ("molcryst_bench.cli.profile:profile", "Choose or check the settings."),
         "doctor": ("molcryst_bench.cli.doctor:doctor", "Check that everything a run needs works."),

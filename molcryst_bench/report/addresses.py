@@ -8,6 +8,7 @@ import re
 from pathlib import Path
 from urllib.parse import quote
 
+from molcryst_bench.report.entries import Entry
 from molcryst_bench.report.results import Cell
 from molcryst_bench.report.searches.reading import Comparison, SearchTable
 from molcryst_bench.report.tables import TaskTable
@@ -24,9 +25,26 @@ def model_page(model: str) -> str:
     return f"models/{slug(model)}.html"
 
 
+def submission_page(name: str) -> str:
+    """Return the address of the page of a submission."""
+    return f"submissions/{slug(name)}.html"
+
+
+def entry_page(entry: Entry) -> str:
+    """Return the address of what a row of a table is about."""
+    if entry.submission is None:
+        return model_page(entry.model)
+    return submission_page(entry.submission.submission.name)
+
+
 def dataset_page(dataset: str) -> str:
     """Return the address of a dataset's page."""
     return f"datasets/{slug(dataset)}.html"
+
+
+def dataset_folder(dataset: str) -> str:
+    """Return the address of the folder of a dataset's files."""
+    return f"datasets/{slug(dataset)}"
 
 
 def cell_page(cell: Cell) -> str:

@@ -11,6 +11,7 @@ import numpy as np
 from molcryst_bench.report.entries import Entry, Summary, finite_first
 from molcryst_bench.report.results import Cell, Predictions
 from molcryst_bench.report.statistics import shared_ranks
+from molcryst_bench.report.submissions.judge import Judged
 from molcryst_bench.sources.card import Target
 from molcryst_bench.training.bootstrap import RESAMPLES, Bounds, interval, resampled_means
 from molcryst_bench.training.ensemble import EnsembleErrors, ensemble_errors
@@ -26,6 +27,18 @@ class Tested:
     cell: Cell
     predictions: Predictions
     force_terms: np.ndarray | None = None  # (5, items) what the errors of forces are made of
+    submission: Judged | None = None  # where others have trained it
+
+    @property
+    def row(self) -> tuple[str, str]:
+        """What tells the rows of a table from each other."""
+        return self.cell.model, self.submission.submission.name if self.submission else ""
+
+    def force_terms_of(self, forces: Target | None) -> tuple[np.ndarray, Target] | None:
+        """Return those terms with the definition of the forces, where there are any."""
+        if self.force_terms is None or forces is None:
+            return None
+        return self.force_terms, forces
 
 
 def rank_models(
@@ -39,7 +52,7 @@ def rank_models(
         forces: their definition, where all cells have them.
     """
     resampled = _resample(tested, target, forces)
-    groups = [list(group) for _, group in groupby(tested, key=lambda each: each.cell.model)]
+    groups = [list(group) for _, group in groupby(tested, key=lambda each: each.row)]
     columns = _consecutive([len(group) for group in groups])
     found = [
         (group, {name: values[:, rows].mean(1) for name, values in resampled.items()})
@@ -96,6 +109,7 @@ def _entry(
         r2=Summary.over([cell.r2 for cell in cells]),
         intervals=intervals,
         ensemble=_ensemble([each.predictions for each in group], target),
+        submission=group[0].submission,
     )
 
 

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import math
 from pathlib import Path
 
 import numpy as np
 
-from molcryst_bench.base.errors import RunError
-from molcryst_bench.report.formatting import number
+from molcryst_bench.base.errors import MolcrystError, RunError, StoreError
+from molcryst_bench.base.project import splits_folder, store_path
+from molcryst_bench.graphs.store import open_store
 from molcryst_bench.report.results import Cell, Predictions
-
-_AGREEMENT = 1e-3  # relative; results come from single precision
 
 
 def check_comparable(leaderboard: Path, cells: list[Cell]) -> None:
@@ -41,20 +39,28 @@ def check_same_items(cells: list[Cell], predictions: list[Predictions]) -> None:
             raise RunError(f"{message}: run `molcryst bench run` again")
 
 
-def check_number(leaderboard: Path, cell: Cell, errors: np.ndarray) -> None:
-    """A number that does not follow from its file has no place on a leaderboard.
+def check_split(cell: Cell) -> None:
+    """A number is about the test records of a split as it was then.
 
-    Args:
-        leaderboard: where the files lie.
-        cell: whose error is checked.
-        errors: (items,) absolute errors of its predictions, in its ``error_unit``.
+    Where the file of the split or the store of the results is not here, nothing can be said.
 
     Raises:
-        RunError: if their mean is not the cell's MAE.
+        RunError: if the split has changed since, or is no split any more.
     """
-    found = float(np.mean(errors))
-    both_diverged = not math.isfinite(found) and not math.isfinite(cell.mae)
-    if not both_diverged and not math.isclose(found, cell.mae, rel_tol=_AGREEMENT):
-        path = leaderboard / cell.folder / "predictions.parquet"
-        shown = f"{number(found, 4)} {cell.error_unit}, results.parquet says {number(cell.mae, 4)}"
-        raise RunError(f"{path} gives an MAE of {shown}: run `molcryst bench run` again")
+    path = splits_folder(cell.dataset) / f"{cell.split}.parquet"
+    if not path.exists():
+        return
+    try:
+        store = open_store(store_path(cell.dataset))
+    except StoreError:
+        return
+    if store.digest != cell.store_digest:
+        return
+    try:
+        found = store.split(cell.split).digest
+    except MolcrystError as error:
+        raise RunError(f"the {cell.split} split of {cell.name} cannot be read: {error}") from error
+    if found != cell.split_digest:
+        message = f"{path} has changed since {cell.name} was evaluated: digest {found}"
+        advice = "restore the split from git, or run `molcryst bench run` again"
+        raise RunError(f"{message}, stored is {cell.split_digest}: {advice}")

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from molcryst_bench.report.entries import NOMINAL_COVERAGE, Entry, Summary
 from molcryst_bench.report.formatting import (
+    NOTHING,
     between,
     decimals_for,
     duration,
@@ -123,10 +124,15 @@ def _of_intervals(of: _Columns, unit: str, decimals: int) -> tuple[Column, ...]:
     )
 
 
+def _training_items(entry: Entry) -> int:
+    """Return how many were learnt from; of what others have trained, that is not known."""
+    return entry.cells[0].n_train if entry.submission is None else 0
+
+
 def _of_sizes_and_costs(of: _Columns) -> tuple[Column, ...]:
     return (
         of.count("n_test", "Test items", lambda entry: entry.cells[0].n_test),
-        of.count("n_train", "Training items", lambda entry: entry.cells[0].n_train),
+        of.count("n_train", "Training items", _training_items),
         of.count("seeds", "Seeds", lambda entry: len(entry.cells)),
         of.count("parameters", "Parameters", lambda entry: entry.cells[0].parameters),
         of.column(
@@ -161,7 +167,11 @@ class _Columns:
         return Column(key, header, tuple(texts), tuple(values))
 
     def count(self, key: str, header: str, value: Callable[[Entry], int]) -> Column:
-        return self.column(key, header, lambda entry: f"{value(entry):,}", value)
+        def text(entry: Entry) -> str:
+            found = value(entry)
+            return NOTHING if entry.submission is not None and not found else f"{found:,}"
+
+        return self.column(key, header, text, value)
 
     def summary(
         self, key: str, header: str, value: Callable[[Entry], Summary], decimals: int

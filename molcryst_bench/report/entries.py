@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from molcryst_bench.report.results import Cell
+from molcryst_bench.report.submissions.judge import Judged
 from molcryst_bench.training.bootstrap import Bounds
 from molcryst_bench.training.ensemble import EnsembleErrors
 
@@ -42,6 +43,7 @@ class Entry:
     r2: Summary
     intervals: Mapping[str, Bounds]  # 95 % over test items of each error, by name
     ensemble: EnsembleErrors | None  # of all seeds, where they differ
+    submission: Judged | None = None  # where others have trained it, and answer for it
 
     @property
     def mae_interval(self) -> Bounds:

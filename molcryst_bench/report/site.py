@@ -14,13 +14,17 @@ import numpy as np
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from matplotlib.figure import Figure
 
+from molcryst_bench.base.errors import StoreError
 from molcryst_bench.base.files import checksum_of
+from molcryst_bench.base.project import store_path
 from molcryst_bench.base.theme import figure_style, save_figure
 from molcryst_bench.bench.result import RESULTS
 from molcryst_bench.bench.searches import SEARCHES
 from molcryst_bench.dynamics.transfers import read_transfers
 from molcryst_bench.graphs.split import SUBSETS
+from molcryst_bench.graphs.store import open_store
 from molcryst_bench.report import addresses, figures, formatting, uncertainty
+from molcryst_bench.report.croissant import DESCRIPTION, TABLE, export_dataset
 from molcryst_bench.report.datasets import DatasetFacts, describe_dataset
 from molcryst_bench.report.documentation import (
     Block,
@@ -40,6 +44,7 @@ from molcryst_bench.report.results import (
 )
 from molcryst_bench.report.searches.found import Findings, findings_of
 from molcryst_bench.report.searches.reading import read_comparisons
+from molcryst_bench.report.submissions.shown import left_out
 from molcryst_bench.report.tables import TaskTable, all_cells, explain_ranks, explain_uncertainty
 from molcryst_bench.report.transfers.found import draw_molecule, in_one_line
 from molcryst_bench.report.transfers.tables import MoleculeScores, explain_scores, molecules_of
@@ -134,9 +139,11 @@ class _Site:
         if self.transfers:
             self._write_transfers()
         for table in self.tables:
-            for entry in table.entries:
+            for entry in table.own:
                 for cell in entry.cells:
                     self._write_cell(table, entry, cell)
+            for entry in table.submitted:
+                self._write_submission(table, entry)
 
     def _write_index(self) -> None:
         content = {
@@ -150,6 +157,7 @@ class _Site:
             "searches": [found.comparison for found in self.searches],
             "transfers": in_one_line(self.transfers) if self.transfers else "",
             "cells": self.cells,
+            "left_out": left_out(self.leaderboard, self._submitted_names()),
             "explanation": explain_ranks(),
             "on_uncertainty": explain_uncertainty(),
         }
@@ -160,7 +168,7 @@ class _Site:
         results = [
             Result(table, entry, self._draw_curves(table, entry))
             for table in self.tables
-            for entry in table.entries
+            for entry in table.own
             if entry.model == document.name
         ]
         hyperparameters = used_settings(
@@ -178,15 +186,40 @@ class _Site:
         }
         self._write(page, "model.html", content)
 
+    def _submitted_names(self) -> set[str]:
+        entries = [entry for table in self.tables for entry in table.submitted]
+        return {entry.submission.submission.name for entry in entries if entry.submission}
+
+    def _write_submission(self, table: TaskTable, entry: Entry) -> None:
+        judged = entry.submission
+        if judged is None:
+            return
+        content = {"table": table, "entry": entry, "cell": entry.cells[0], "judged": judged}
+        page = addresses.submission_page(judged.submission.name)
+        self._write(page, "submission.html", {**content, "card": judged.card})
+
     def _write_dataset(self, facts: DatasetFacts) -> None:
         content = {
             "facts": facts,
             "card": facts.card,
+            "croissant": self._export(facts),
             "subsets": SUBSETS,
             "tables": [table for table in self.tables if table.card.name == facts.card.name],
             "histograms": list(self._draw_histograms(facts)),
         }
         self._write(addresses.dataset_page(facts.card.name), "dataset.html", content)
+
+    def _export(self, facts: DatasetFacts) -> list[str]:
+        """Write the records of a dataset for other programs; without its store there are none."""
+        if facts.store is None:
+            return []
+        name = facts.card.name
+        place = addresses.dataset_folder(name)
+        try:
+            export_dataset(open_store(store_path(name)), facts.card, self.folder / place)
+        except StoreError:
+            return []
+        return [f"{place}/{file}" for file in (DESCRIPTION, TABLE)]
 
     def _write_search(self, found: Findings) -> None:
         drawn = [
@@ -235,7 +268,7 @@ class _Site:
 
     def _draw_uncertainties(self, table: TaskTable) -> Iterator[Uncertain]:
         """Draw coverage and deviations of each model that has any."""
-        for entry in table.entries:
+        for entry in table.own:
             found, calibration, deviation = entry.ensemble, None, None
             levels = self._levels(entry)
             if levels or found:
@@ -257,7 +290,7 @@ class _Site:
 
     def _draw_parities(self, table: TaskTable) -> Iterator[tuple[Entry, str]]:
         """Draw the cell of each model that did best on the validation set."""
-        for entry in table.entries:
+        for entry in table.own:
             cell = entry.representative
             predictions = read_predictions(self.leaderboard, cell)
             drawn = figures.parity(table, cell, predictions)

@@ -2,22 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
 
 from molcryst_bench.base.errors import RunError
 from molcryst_bench.report.aggregate import Tested, rank_models
-from molcryst_bench.report.checks import check_comparable, check_number, check_same_items
+from molcryst_bench.report.checks import check_comparable, check_same_items, check_split
 from molcryst_bench.report.columns import Column, columns_of, force_decimals, uncertainty_of
 from molcryst_bench.report.entries import NOMINAL_COVERAGE, Entry
 from molcryst_bench.report.formatting import decimals_for, percent
+from molcryst_bench.report.provenance.numbers import check_cell
 from molcryst_bench.report.results import (
     Cell,
     read_force_terms,
     read_predictions,
     read_results,
+)
+from molcryst_bench.report.submissions.judge import Submission
+from molcryst_bench.report.submissions.shown import (
+    measure_submissions,
+    read_submissions,
+    truth_of,
 )
 from molcryst_bench.sources.card import Card, Target, load_card
 from molcryst_bench.training.bootstrap import CONFIDENCE, RESAMPLES
@@ -39,9 +46,19 @@ class TaskTable:
         return f"{self.task}, {self.split} split"
 
     @property
+    def own(self) -> tuple[Entry, ...]:
+        """The models that were trained here, without what others have submitted."""
+        return tuple(entry for entry in self.entries if entry.submission is None)
+
+    @property
+    def submitted(self) -> tuple[Entry, ...]:
+        """What others have submitted."""
+        return tuple(entry for entry in self.entries if entry.submission is not None)
+
+    @property
     def first(self) -> Cell:
         """A cell to ask for what all cells of the table share."""
-        return self.entries[0].cells[0]
+        return self.own[0].cells[0]
 
     @property
     def properties(self) -> Target:
@@ -65,12 +82,12 @@ class TaskTable:
     @property
     def has_intervals(self) -> bool:
         """Whether all cells have intervals; those of older versions have none."""
-        return all(cell.coverage_90 is not None for entry in self.entries for cell in entry.cells)
+        return all(cell.coverage_90 is not None for entry in self.own for cell in entry.cells)
 
     @property
     def has_forces(self) -> bool:
         """Whether forces are learnt with the energies."""
-        return "forces_mae" in self.entries[0].intervals
+        return "forces_mae" in self.own[0].intervals
 
     @property
     def too_little_covered(self) -> str:
@@ -104,7 +121,7 @@ class TaskTable:
     @property
     def profile(self) -> str:
         """The profile, or those, that the cells were run with."""
-        profiles = {cell.profile for entry in self.entries for cell in entry.cells}
+        profiles = {cell.profile for entry in self.own for cell in entry.cells}
         return ", ".join(sorted(profiles))
 
     @property
@@ -141,7 +158,8 @@ def build_tables(leaderboard: Path) -> list[TaskTable]:
     """
     cells = read_results(leaderboard)
     groups = groupby(cells, key=lambda cell: (cell.task, cell.split))
-    return [_build_table(leaderboard, list(group)) for _, group in groups]
+    submissions = read_submissions(leaderboard)
+    return [_build_table(leaderboard, list(group), submissions) for _, group in groups]
 
 
 def explain_ranks() -> str:
@@ -170,18 +188,23 @@ def explain_uncertainty() -> str:
     )
 
 
-def _build_table(leaderboard: Path, cells: list[Cell]) -> TaskTable:
+def _build_table(
+    leaderboard: Path, cells: list[Cell], submissions: Sequence[Submission]
+) -> TaskTable:
     first = cells[0]
     card = load_card(first.dataset)
     if first.target not in card.targets:
         raise RunError(f"{first.name}: the card of {card.name} has no target '{first.target}'")
     check_comparable(leaderboard, cells)
+    check_split(first)
     target, forces = card.targets[first.target], _forces(cells, card)
     tested = [_test(leaderboard, cell, with_forces=forces is not None) for cell in cells]
     check_same_items(cells, [each.predictions for each in tested])
     for each in tested:
-        errors = target.error_factor * each.predictions.absolute_error
-        check_number(leaderboard, each.cell, errors)
+        of_forces = each.force_terms_of(forces)
+        check_cell(leaderboard, each.cell, each.predictions, target, of_forces)
+    truth = truth_of(leaderboard, tested[0], target, forces)
+    tested += measure_submissions(submissions, tested[:1], truth)
     entries = rank_models(tested, target, forces)
     return TaskTable(first.task, first.split, card, first.target, entries)
 
@@ -199,5 +222,5 @@ def _forces(cells: list[Cell], card: Card) -> Target | None:
 
 
 def all_cells(tables: Iterable[TaskTable]) -> list[Cell]:
-    """Return the cells of all tables, in the order of the tables."""
-    return [cell for table in tables for entry in table.entries for cell in entry.cells]
+    """Return the cells of all tables that were trained here, in the order of the tables."""
+    return [cell for table in tables for entry in table.own for cell in entry.cells]
