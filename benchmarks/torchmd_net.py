@@ -181,7 +181,13 @@ def _ours() -> nn.Module:
 
 
 def _theirs(derivative: bool) -> nn.Module:
-    settings = {
+    reference: nn.Module = create_reference(reference_settings(derivative))
+    return reference
+
+
+def reference_settings(derivative: bool) -> dict[str, Any]:
+    """Return the sizes for the package of its authors."""
+    return {
         "model": "equivariant-transformer",
         "precision": 32,
         "embedding_dimension": WIDTH,
@@ -205,5 +211,3 @@ def _theirs(derivative: bool) -> nn.Module:
         "reduce_op": "sum",
         "vector_cutoff": True,
     }
-    reference: nn.Module = create_reference(settings)
-    return reference
