@@ -12,7 +12,7 @@ import torch_geometric
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks import frameworks, loading, scale, size, torchmd_net, training
+from benchmarks import dynamics, frameworks, loading, scale, size, torchmd_net, training
 from benchmarks.compare import ROUNDS, Row
 from molcryst_bench.base.files import write_json
 
@@ -24,7 +24,7 @@ def main() -> None:
     torch.set_num_threads(1)
     console = Console()
     rows: list[Row] = []
-    for room in (loading, scale, size, frameworks, training, torchmd_net):
+    for room in (loading, scale, size, frameworks, training, torchmd_net, dynamics):
         console.print(f"Timing {room.__name__.rpartition('.')[2]} ...")
         rows += room.rows()
     _show(console, rows)

@@ -93,6 +93,7 @@ def _run(
     folder = out / _name_of(word)
     click.echo(f"{word}: {_in_words(settings)}, in {shown(folder)}")
     with warnings.catch_warnings(action="ignore"), armed(), _Bar(word, settings) as bar:
+        field.start(structure)  # also where there is nothing left to do
         run_dynamics(folder, structure, field, settings, bar.show)
     for line in field.extrapolation.lines():
         click.secho(f"Warning: {line}; do not trust what follows from it", err=True, fg="yellow")

@@ -31,7 +31,6 @@ class LearnedCalculator(Calculator):  # type: ignore[misc]
     def __init__(self, field: LearnedForceField, **options: Any) -> None:
         super().__init__(**options)
         self.field = field
-        self.name = field.card.model
         self.extrapolation: dict[str, int] = {}  # evaluations by what was unlike
 
     def calculate(
@@ -54,6 +53,9 @@ class LearnedCalculator(Calculator):  # type: ignore[misc]
         for line in self.field.extrapolation.now:
             respect = line.partition(" at ")[0]
             self.extrapolation[respect] = self.extrapolation.get(respect, 0) + 1
+
+    def _get_name(self) -> str:
+        return self.field.card.model
 
     def _evaluate(self, atoms: Atoms, stress: bool) -> dict[str, Any]:
         positions = atoms.positions[np.newaxis]  # (1, atoms, 3)

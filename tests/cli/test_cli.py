@@ -42,7 +42,9 @@ def call(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) ->
     return run
 
 
-@pytest.mark.parametrize("verb", ["", "data", "train", "bench", "repro", "predict", "report"])
+@pytest.mark.parametrize(
+    "verb", ["", "data", "train", "bench", "repro", "predict", "md", "transfer", "report"]
+)
 def test_help_imports_nothing_heavy(verb: str) -> None:
     """What makes it answer at once."""
     words = ["molcryst", *([verb] if verb else []), "--help"]
