@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import math
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import click
+
+from molcryst_bench.cli.console import Bars, console, progress_bar
 
 if TYPE_CHECKING:
     from molcryst_bench.dynamics.run import Progress
@@ -14,6 +18,8 @@ if TYPE_CHECKING:
     from molcryst_bench.dynamics.trajectory import Trajectory
     from molcryst_bench.training.force_field import LearnedForceField
     from molcryst_bench.training.predict import Predictor
+
+_LINE_SECONDS = 10.0  # between two lines of a log
 
 
 @click.command()
@@ -130,38 +136,37 @@ def _in_words(settings: RunSettings) -> str:
     return f"{kind}, {length:g} ps in steps of {settings.time_step:g} fs, {many}"
 
 
-class _Bar:
-    """Shows steps, their rate, temperature and energy drift."""
+class _Bar(Bars):
+    """Shows steps, their rate, temperature and energy drift: a bar in a terminal, else lines."""
 
     def __init__(self, name: str, settings: RunSettings) -> None:
-        from molcryst_bench.cli.console import progress_bar
-
-        self.settings = settings
+        self.name, self.settings = name, settings
         self.progress = progress_bar("steps{task.fields[facts]}")
-        total = settings.steps + settings.equilibration
-        self.bar = self.progress.add_task(name, total=total, facts="")
+        self.total = settings.steps + settings.equilibration
+        self.bar = self.progress.add_task(name, total=self.total, facts="")
         self.begin: tuple[float, int] | None = None
-
-    def __enter__(self) -> _Bar:
-        self.progress.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.progress.stop()
+        self.printed = time.monotonic()
 
     def show(self, now: Progress) -> None:
-        """Move the bar."""
+        """Move the bar, or print a line if the last one is ten seconds old."""
         if self.begin is None:
             self.begin = (time.monotonic(), now.step)
-        start, first = self.begin
+        done, facts = now.step + self.settings.equilibration, ", ".join(self._facts(now))
+        if console.is_terminal:
+            self.progress.update(self.bar, completed=done, facts=f": {facts}")
+        elif time.monotonic() - self.printed >= _LINE_SECONDS:
+            self.printed = time.monotonic()
+            click.echo(f"{self.name}: step {done:,} of {self.total:,}: {facts}")
+
+    def _facts(self, now: Progress) -> Iterator[str]:
+        start, first = self.begin or (0.0, 0)
         rate = (now.step - first) / max(time.monotonic() - start, 1e-9)
-        facts = [f"{rate:,.0f} steps/s", f"{now.temperature:,.0f} K"]
-        if now.drift == now.drift:
-            facts.append(f"{now.drift:+.2f} meV/atom")
+        yield f"{rate:,.0f} steps/s"
+        yield f"{now.temperature:,.0f} K"
+        if math.isfinite(now.drift):
+            yield f"{now.drift:+.2f} meV/atom"
         if now.running < self.settings.replicas:
-            facts.append(f"{now.running} of {self.settings.replicas} go on")
-        done = now.step + self.settings.equilibration
-        self.progress.update(self.bar, completed=done, facts=": " + ", ".join(facts))
+            yield f"{now.running} of {self.settings.replicas} go on"
 
 
 def _tell(word: str, run: Trajectory) -> None:
@@ -174,4 +179,16 @@ def _tell(word: str, run: Trajectory) -> None:
             fg="yellow",
         )
     whole = run.replicas - len(failed)
-    click.echo(f"{word}: {whole:,} of {run.replicas:,} replicas went to the end")
+    ended = f"{whole:,} of {run.replicas:,} replicas went to the end"
+    click.echo(f"{word}: {'; '.join([ended, *_numbers(run)])}")
+
+
+def _numbers(run: Trajectory) -> Iterator[str]:
+    """Say how hot it was and, without a thermostat, whether it kept its energy."""
+    from molcryst_bench.dynamics.conservation import energy_drift, mean_temperature
+
+    if temperature := mean_temperature(run):
+        yield f"{temperature.value:,.0f} K on average"
+    isolated = run.settings["settings"]["thermostat"] == "none"
+    if isolated and (drift := energy_drift(run)):
+        yield f"energy drift {drift.value:.2g} meV/atom/ps"

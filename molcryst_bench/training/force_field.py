@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from copy import deepcopy
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple, cast
 
 import numpy as np
 import torch
@@ -19,6 +19,7 @@ from molcryst_bench.graphs.verlet import SKIN, Near, Pairs, VerletList
 from molcryst_bench.models.compiled import CompiledEnergyAndForces
 from molcryst_bench.models.forces import EnergyForces, energy_and_forces, energy_forces_stress
 from molcryst_bench.models.interface import GradientModel
+from molcryst_bench.models.registry import get_model_class
 from molcryst_bench.training.extrapolation import Extrapolation
 from molcryst_bench.training.predict import Predictor, told
 from molcryst_bench.training.regressor import Regressor
@@ -54,7 +55,8 @@ class LearnedForceField:
         skin: of the neighbour lists in Å.
 
     Raises:
-        RunError: if the model was trained without forces, or its unit is not one of energy.
+        RunError: if the model was trained without forces, is a baseline that has none, or its unit
+            is not one of energy.
     """
 
     extrapolation: Extrapolation
@@ -68,6 +70,9 @@ class LearnedForceField:
         skin: float = SKIN,
     ) -> None:
         predictor.check_forces()
+        if not issubclass(get_model_class(predictor.card.model), GradientModel):
+            problem = f"the energy of {predictor.card.model} is no smooth function of positions"
+            raise RunError(f"{problem}: choose a model that has forces, not a baseline")
         if predictor.unit not in _EV:
             raise RunError(f"energies in {predictor.unit} cannot be turned into eV")
         self.card = predictor.card
@@ -198,13 +203,9 @@ class _Member:
     def __init__(self, regressor: Regressor, field: LearnedForceField, compile: bool) -> None:
         self.digest = _digest(regressor)
         own = deepcopy(regressor).eval().requires_grad_(False)
-        self.model = own.model.to(field.device, field._dtype)
+        self.model = cast(GradientModel, own.model.to(field.device, field._dtype))
         self.scaler = own.scaler.to(field.device)
-        self._compiled = (
-            CompiledEnergyAndForces(self.model)
-            if compile and isinstance(self.model, GradientModel)
-            else None
-        )
+        self._compiled = CompiledEnergyAndForces(self.model) if compile else None
         self._baseline: tuple[Tensor, Tensor] | None = None
 
     def energy_and_forces(self, batch: Batch) -> EnergyForces:
