@@ -56,7 +56,7 @@ def test_models_run_molecules_once_and_are_scored_where_there_is_a_reference(tra
                 InlineExecutor(),
                 lambda plan, score, reason: told.append(plan.name),
             )
-    assert told == [plan.name for plan in plans]
+    assert sorted(told) == sorted(plan.name for plan in plans)  # those done come in any order
     home, away = read_transfers(leaderboard)
     assert home.at_home
     assert not away.at_home
