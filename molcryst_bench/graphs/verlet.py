@@ -13,7 +13,7 @@ SKIN = 1.0  # Å
 
 
 class Pairs(NamedTuple):
-    """Edges of all replicas of a structure, which stand one after the other."""
+    """Edges of replicas of a structure, which stand one after the other."""
 
     sender: np.ndarray  # (pairs,) counted over the atoms of all replicas
     receiver: np.ndarray  # (pairs,)
@@ -23,6 +23,11 @@ class Pairs(NamedTuple):
     def take(self, chosen: np.ndarray) -> Pairs:
         """Return some of the pairs, in order."""
         return Pairs(*(column[chosen] for column in self))
+
+    def part(self, rows: slice, first: int, atoms: int) -> Pairs:
+        """Return those of some replicas, from ``first`` on, counted from there."""
+        sender, receiver, shift, replica = (column[rows] for column in self)
+        return Pairs(sender - first * atoms, receiver - first * atoms, shift, replica - first)
 
 
 class Near(NamedTuple):

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from copy import deepcopy
+from itertools import pairwise
 from typing import Any, Literal, NamedTuple, cast
 
 import numpy as np
@@ -15,7 +18,7 @@ from torch_geometric.data import Batch
 
 from molcryst_bench.base.errors import RunError
 from molcryst_bench.graphs.separable import separable_batch
-from molcryst_bench.graphs.verlet import SKIN, Near, Pairs, VerletList
+from molcryst_bench.graphs.verlet import SKIN, Pairs, VerletList
 from molcryst_bench.models.compiled import CompiledEnergyAndForces
 from molcryst_bench.models.forces import EnergyForces, energy_and_forces, energy_forces_stress
 from molcryst_bench.models.interface import GradientModel
@@ -25,6 +28,7 @@ from molcryst_bench.training.predict import Predictor, told
 from molcryst_bench.training.regressor import Regressor
 
 Precision = Literal["float32", "float64"]
+_GROUP = 128  # atoms: below, calls of operators take the time, and they wait for each other
 _EV: dict[str, float] = {
     "eV": 1.0,
     "meV": 1e-3,
@@ -44,14 +48,16 @@ class Evaluation(NamedTuple):
 class LearnedForceField:
     """Energies, forces and stress of replicas of one structure, in eV and Å.
 
-    An ensemble gives the mean of its models.
+    An ensemble gives the mean of its models. Many replicas are computed on a CPU in groups, as many
+    at once as torch has threads; the groups do not depend on the number of threads.
 
     Args:
         predictor: of a model that was trained with forces.
         precision: of the model; positions come and forces go in float64 either way.
         device: where to compute; that of the predictor by default.
         compile: whether to compile models, which takes a minute or two at the first call and makes
-            steps of small molecules about twice as fast.
+            steps of one small molecule about twice as fast. Many replicas are not compiled: there
+            it does not pay.
         skin: of the neighbour lists in Å.
 
     Raises:
@@ -83,7 +89,10 @@ class LearnedForceField:
         self._members = [_Member(each, self, compile) for each in predictor.members]
         self._structure: Atoms | None = None
         self._neighbors: VerletList
-        self._batch: Batch | None = None
+        self._groups: list[Batch] = []
+        self._pool = ThreadPoolExecutor(
+            torch.get_num_threads(), "forces", torch.set_num_threads, (1,)
+        )
 
     @property
     def factor(self) -> float:
@@ -112,7 +121,9 @@ class LearnedForceField:
             self._structure = structure.copy()
             self.extrapolation = Extrapolation(self.card, structure)
         self._neighbors = VerletList(structure, self.card.graph, self.skin)
-        self._batch = None
+        self._groups = []
+        for member in self._members:
+            member.forget()
 
     def __call__(self, positions: np.ndarray) -> Evaluation:
         """Return energies and forces at positions (replicas, atoms, 3) in Å.
@@ -120,9 +131,15 @@ class LearnedForceField:
         Raises:
             BadRecordError: if a coordinate is not finite or absurd.
         """
-        batch = self._batch_at(positions)
-        found = [member.energy_and_forces(batch) for member in self._members]
+        groups = self._groups_at(positions)
+        found = [self._of_member(member, groups) for member in self._members]
         return Evaluation(*self._mean(found, positions.shape))
+
+    def _of_member(self, member: _Member, groups: list[Batch]) -> EnergyForces:
+        if len(groups) == 1:
+            return member.energy_and_forces(groups[0])
+        parts = self._pool.map(member.plain_energy_and_forces, groups)
+        return EnergyForces(*map(torch.cat, zip(*parts, strict=True)))
 
     def with_stress(self, positions: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Return energies, forces and the stress (replicas, 3, 3) in eV/Å^3, of crystals.
@@ -130,7 +147,7 @@ class LearnedForceField:
         Raises:
             BadRecordError: if a coordinate is not finite or absurd.
         """
-        batch = self._batch_at(positions)
+        (batch,) = self._groups_at(positions, whole=True)
         found = [member.energy_forces_stress(batch) for member in self._members]
         energies, forces = self._mean([each[0] for each in found], positions.shape)
         stress = torch.stack([each[1] for each in found]).mean(0) * self.factor
@@ -146,21 +163,39 @@ class LearnedForceField:
         scaled = (energy * self.factor).cpu().numpy(), (forces * self.factor).cpu().numpy()
         return scaled[0], scaled[1].reshape(shape)
 
-    def _batch_at(self, positions: np.ndarray) -> Batch:
+    def _groups_at(self, positions: np.ndarray, whole: bool = False) -> list[Batch]:
         """Return the graphs at new positions; tensors that have not changed are used again."""
         near = self._neighbors(positions)
         self.extrapolation.look(near.pairs.sender, near.pairs.receiver, near.distance)
-        if self._batch is None or not near.same:
-            self._batch = self._new_batch(near, len(positions))
+        bounds = self._bounds(positions, whole)
+        if not near.same or len(self._groups) != len(bounds) - 1:
+            self._groups = list(self._new_groups(near.pairs, bounds))
         # Where a molecule is does not matter, and digits are for what does.
-        centred = positions - positions.mean(1, keepdims=True)
-        self._batch.pos = torch.from_numpy(centred.reshape(-1, 3)).to(self.device, self._dtype)
-        return self._batch
+        centred = torch.from_numpy(positions - positions.mean(1, keepdims=True))
+        centred = centred.to(self.device, self._dtype)
+        for batch, (first, end) in zip(self._groups, pairwise(bounds), strict=True):
+            batch.pos = centred[first:end].reshape(-1, 3)
+        return self._groups
 
-    def _new_batch(self, near: Near, replicas: int) -> Batch:
+    def _bounds(self, positions: np.ndarray, whole: bool) -> list[int]:
+        """Return the first replica of each group, and the number of replicas."""
+        replicas, atoms = positions.shape[:2]
+        one = whole or self.device.type != "cpu"
+        groups = 1 if one else min(replicas, max(1, round(replicas * atoms / _GROUP)))
+        return [replicas * group // groups for group in range(groups + 1)]
+
+    def _new_groups(self, pairs: Pairs, bounds: list[int]) -> Iterator[Batch]:
+        assert self._structure is not None
+        atoms, rows = len(self._structure), np.searchsorted(pairs.replica, bounds)
+        ends = zip(pairwise(bounds), pairwise(rows), strict=True)
+        for (first, last), (start, stop) in ends:
+            part = pairs.part(slice(start, stop), first, atoms)
+            yield self._new_batch(part, last - first)
+
+    def _new_batch(self, pairs: Pairs, replicas: int) -> Batch:
         structure = self._structure
         assert structure is not None
-        atoms, pairs = len(structure), near.pairs
+        atoms = len(structure)
         symmetric = self.card.graph.symmetric
         graph = np.repeat(np.arange(replicas), atoms)
         node_ptr = np.arange(replicas + 1) * atoms
@@ -206,15 +241,21 @@ class _Member:
         self.model = cast(GradientModel, own.model.to(field.device, field._dtype))
         self.scaler = own.scaler.to(field.device)
         self._compiled = CompiledEnergyAndForces(self.model) if compile else None
-        self._baseline: tuple[Tensor, Tensor] | None = None
+        self._baseline: Tensor | None = None
+
+    def forget(self) -> None:
+        """Be ready for another structure."""
+        self._baseline = None
 
     def energy_and_forces(self, batch: Batch) -> EnergyForces:
         """Return energies (graphs,) and forces (nodes, 3) in float64, in the unit of the model."""
         if self._compiled is None:
-            found = energy_and_forces(self.model, batch)
-        else:
-            found = self._compiled(batch)
-        return self._restored(found, batch)
+            return self.plain_energy_and_forces(batch)
+        return self._restored(self._compiled(batch), batch)
+
+    def plain_energy_and_forces(self, batch: Batch) -> EnergyForces:
+        """Return the same from the model that is not compiled."""
+        return self._restored(energy_and_forces(self.model, batch), batch)
 
     def energy_forces_stress(self, batch: Batch) -> tuple[EnergyForces, Tensor]:
         """Return the same, with the stress (graphs, 3, 3)."""
@@ -228,11 +269,11 @@ class _Member:
         return EnergyForces(energy, found.forces.double() * scale)
 
     def _baseline_of(self, batch: Batch) -> Tensor:
-        """Return what the elements alone explain, (graphs,), which lasts as long as they do."""
-        if self._baseline is None or self._baseline[0] is not batch.z:
+        """Return what the elements alone explain, (1,): they are the same in all replicas."""
+        if self._baseline is None:
             zero = torch.zeros(batch.num_graphs, dtype=torch.float64, device=batch.z.device)
-            self._baseline = (batch.z, self.scaler.restore(zero, batch))
-        return self._baseline[1]
+            self._baseline = self.scaler.restore(zero, batch)[:1]
+        return self._baseline
 
 
 def _edge_index(pairs: Pairs, symmetric: bool) -> np.ndarray:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Iterator
 
 import numpy as np
 import pytest
+import torch
 from ase import Atoms, units
 from ase.build import bulk, molecule
 from ase.calculators.calculator import PropertyNotImplementedError
@@ -66,6 +68,23 @@ def diamond() -> Atoms:
     return atoms
 
 
+def paths(structure: Atoms, replicas: int) -> Iterator[np.ndarray]:
+    """Yield positions (replicas, atoms, 3) of steps on ways of their own."""
+    draw = np.random.default_rng(0)
+    positions = np.tile(structure.positions, (replicas, 1, 1))
+    for _ in range(3):
+        positions = positions + draw.normal(0, 0.05, positions.shape)
+        yield positions
+
+
+@pytest.fixture
+def threads() -> Iterator[None]:
+    """Set the number of threads back after a test that changes it."""
+    before = torch.get_num_threads()
+    yield
+    torch.set_num_threads(before)
+
+
 @MODELS
 @pytest.mark.parametrize("structure", [ethanol(), diamond()], ids=["molecule", "crystal"])
 def test_forces_are_central_differences_of_the_energy(name: str, structure: Atoms) -> None:
@@ -116,6 +135,45 @@ def test_a_skin_changes_nothing(name: str) -> None:
             found.append((calc.results["energy"], calc.results["forces"]))
         assert found[0][0] == pytest.approx(found[1][0], rel=1e-10)
         np.testing.assert_allclose(found[0][1], found[1][1], rtol=1e-8, atol=1e-10)
+
+
+@MODELS
+@pytest.mark.parametrize("structure", [ethanol(), diamond()], ids=["molecule", "crystal"])
+def test_groups_of_replicas_are_these_one_by_one(name: str, structure: Atoms) -> None:
+    many, one = (predictor(name, seeds=2).force_field(precision="float64") for _ in range(2))
+    many.start(structure)
+    for positions in paths(structure, replicas=300 // len(structure)):
+        found = many(positions)
+        for replica, alone in enumerate(positions):
+            one.start(structure)
+            energy, forces = one(alone[np.newaxis])
+            np.testing.assert_allclose(found.energies[replica], energy[0], rtol=1e-12)
+            np.testing.assert_allclose(found.forces[replica], forces[0], rtol=1e-8, atol=1e-11)
+    assert len(many._groups) == 2
+
+
+@MODELS
+def test_replicas_are_the_same_bits_with_any_number_of_threads(name: str, threads: None) -> None:
+    results = []
+    for count in (1, 3):
+        torch.set_num_threads(count)
+        field = predictor(name).force_field()
+        field.start(ethanol())
+        results.append([field(positions) for positions in paths(ethanol(), replicas=40)])
+    for few, many in zip(*results, strict=True):
+        np.testing.assert_array_equal(few.energies, many.energies)
+        np.testing.assert_array_equal(few.forces, many.forces)
+
+
+def test_a_number_of_replicas_may_follow_another() -> None:
+    field, atoms = predictor("schnet").force_field(precision="float64"), ethanol()
+    field.start(atoms)
+    positions = next(paths(atoms, replicas=40))
+    whole = field(positions).energies
+    for part in (positions[:3], positions[3:30], positions[30:]):
+        field.start(atoms)
+        np.testing.assert_allclose(field(part).energies, whole[: len(part)], rtol=1e-12)
+        whole = whole[len(part) :]
 
 
 def test_candidates_serve_for_many_steps_and_are_those_of_a_search() -> None:
