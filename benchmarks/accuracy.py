@@ -1,14 +1,16 @@
 """Long runs on accuracy: ``python -m benchmarks.accuracy``, or with the names of some of them.
 
 Each trains one model of the profile ``accuracy`` on a whole dataset, for up to an hour on two
-cores, and is compared with the error that it should come to. A run that was killed goes on, and one
-that is done is not run again. Errors and learning curves go into ``benchmarks/accuracy.json``.
+cores or ``--threads 1`` for twice that, and is compared with the error that it should come to. A
+run that was killed goes on, and one that is done is not run again. Errors and learning curves go
+into ``benchmarks/accuracy.json``.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -78,20 +80,21 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     names = [goal.name for goal in GOALS]
     parser.add_argument("names", nargs="*", help=f"some of {', '.join(names)}; all by default")
+    parser.add_argument("--threads", type=int, default=2, help="to train with; 2 by default")
     chosen = parser.parse_args()
     if wrong := set(chosen.names) - set(names):
         parser.error(f"there is no {', '.join(sorted(wrong))}: choose from {', '.join(names)}")
     for goal in GOALS:
         if not chosen.names or goal.name in chosen.names:
-            record(goal, run(goal))
+            record(goal, run(goal, chosen.threads))
     show()
 
 
-def run(goal: Goal) -> tuple[CellResult, list[Epoch]]:
+def run(goal: Goal, threads: int) -> tuple[CellResult, list[Epoch]]:
     """Train and evaluate, or return what has been done."""
     params = load_profile("accuracy")
     (plan,) = plan_cells(single_cell(params, goal.task, goal.model, seed=0, changes={}))
-    result = finished_result(plan, OUTPUT) or _train(plan)
+    result = finished_result(plan, OUTPUT) or _train(replace(plan, threads=threads))
     return result, read_history(OUTPUT / plan.cell.name / HISTORY)
 
 

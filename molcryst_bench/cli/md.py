@@ -57,7 +57,9 @@ _LINE_SECONDS = 10.0  # between two lines of a log
 @click.option(
     "--precision", type=click.Choice(["float32", "float64"]), default="float32", show_default=True
 )
-@click.option("--compile", "compiled", is_flag=True, help="Compile first: pays for long runs of one replica.")
+@click.option(
+    "--compile", "compiled", is_flag=True, help="Compile first: pays for long runs of one replica."
+)
 def md(
     cell: Path,
     structures: tuple[str, ...],

@@ -65,6 +65,20 @@ def test_compiled_energies_and_forces_are_the_plain_ones(name: str, dtype: torch
     assert not compiled.fails
 
 
+@pytest.mark.slow
+def test_each_compiled_model_has_its_own_weights_as_they_are_now() -> None:
+    models = [small("schnet", torch.float64) for _ in range(2)]
+    batch = cast(batch_of(molecules), torch.float64)
+    compiled = [CompiledEnergyAndForces(model) for model in models]
+    for _ in range(2):
+        for model in models:
+            for weight in model.parameters():
+                torch.nn.init.normal_(weight, std=0.3)
+        for model, fast in zip(models, compiled, strict=True):
+            assert_close(fast(batch).forces, energy_and_forces(model, batch).forces)
+    assert not any(each.fails for each in compiled)
+
+
 def test_what_cannot_be_compiled_works_as_it_is_after_one_warning() -> None:
     torch.manual_seed(0)
     model = create_model("mpnn", width=8, output_width=8, edge_width=8, cutoff=4.0)

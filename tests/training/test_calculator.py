@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import numpy as np
 import pytest
@@ -174,6 +174,22 @@ def test_a_number_of_replicas_may_follow_another() -> None:
         field.start(atoms)
         np.testing.assert_allclose(field(part).energies, whole[: len(part)], rtol=1e-12)
         whole = whole[len(part) :]
+
+
+def test_whatever_a_model_reads_is_seen_to_change() -> None:
+    atoms, calc = diamond(), calculator("schnet")
+    atoms.calc = calc
+    changes: list[Callable[[], object]] = [
+        lambda: atoms.positions.__iadd__(1e-15 + np.spacing(atoms.positions)),
+        lambda: atoms.set_cell(atoms.cell.array * 1.01),
+        lambda: atoms.set_atomic_numbers([6, 8]),
+        lambda: atoms.set_pbc(False),
+    ]
+    for name, change in zip(("positions", "cell", "numbers", "pbc"), changes, strict=True):
+        atoms.get_potential_energy()
+        assert not calc.check_state(atoms)
+        change()
+        assert calc.check_state(atoms) == [name]
 
 
 def test_candidates_serve_for_many_steps_and_are_those_of_a_search() -> None:
