@@ -15,13 +15,14 @@ from rich.table import Table
 from benchmarks import dynamics, frameworks, loading, scale, size, torchmd_net, training
 from benchmarks.compare import ROUNDS, Row
 from molcryst_bench.base.files import write_json
+from molcryst_bench.training.process import prepare_process
 
 LATEST = Path(__file__).parent / "latest.json"
 
 
 def main() -> None:
     """Run all benchmarks on one thread, as the runner's workers do."""
-    torch.set_num_threads(1)
+    prepare_process(threads=1)
     console = Console()
     rows: list[Row] = []
     for room in (loading, scale, size, frameworks, training, torchmd_net, dynamics):

@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-import torch
-
 from molcryst_bench.bench.cell import CellPlan
 from molcryst_bench.bench.progress import checkpoint_path
 from molcryst_bench.bench.result import finished_result
 from molcryst_bench.graphs.store import open_store
 from molcryst_bench.training.data import TaskData
 from molcryst_bench.training.fit import fit
+from molcryst_bench.training.process import prepare_process
 from molcryst_bench.training.ranks import started_outside
 
 
@@ -30,7 +29,7 @@ def follow_cells(plans: Sequence[CellPlan], results: Path, resume: bool) -> None
 
 
 def _follow(plan: CellPlan, checkpoint: Path, resume: bool) -> None:
-    torch.set_num_threads(plan.threads)
+    prepare_process(plan.threads)
     if not resume:
         checkpoint.unlink(missing_ok=True)  # whoever comes first: none is to begin from it
     fit(

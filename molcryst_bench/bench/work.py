@@ -31,6 +31,7 @@ from molcryst_bench.training.domain import domain_of
 from molcryst_bench.training.evaluate import Predictions, evaluate
 from molcryst_bench.training.fit import Fitted, fit
 from molcryst_bench.training.history import Epoch
+from molcryst_bench.training.process import prepare_process
 from molcryst_bench.training.resume import CHECKPOINT_SECONDS
 from molcryst_bench.training.steps import Step
 from molcryst_bench.training.task import Task
@@ -52,7 +53,7 @@ def run_cell(
     A run that was killed goes on from its last checkpoint. If a job has started several processes
     to train together, this is for the first one, with its environment; others follow it.
     """
-    torch.set_num_threads(plan.threads)
+    prepare_process(plan.threads)
     data = TaskData.load(plan.task, _store(plan.store))
     with (
         whole_folder(results / plan.cell.name) as partial,

@@ -12,13 +12,13 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-import torch
 
 from molcryst_bench.graphs.split import SUBSETS, UNUSED
 from molcryst_bench.graphs.store import GraphStore, open_store
 from molcryst_bench.training.data import TaskData
 from molcryst_bench.training.fit import fit
 from molcryst_bench.training.history import Epoch
+from molcryst_bench.training.process import prepare_process
 from molcryst_bench.training.settings import TrainingSettings
 from molcryst_bench.training.task import Task
 from molcryst_bench.tuning.cost import Costs, costs_of
@@ -103,7 +103,7 @@ def run_trial(
         MolcrystError: if the settings do not go together, or the training goes astray.
     """
     chosen = subject.with_settings(settings)
-    torch.set_num_threads(subject.threads)
+    prepare_process(subject.threads)
     data = _data(chosen.task, chosen.store, chosen.items)
     costs = costs_of(data, chosen.model, chosen.hyperparameters, chosen.cost)
     watch = _Watch(halving, number, chosen.training.epochs, costs, on_epoch)

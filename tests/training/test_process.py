@@ -1,0 +1,31 @@
+"""What a process that trains does to keep its memory."""
+
+from __future__ import annotations
+
+import os
+import platform
+import subprocess
+import sys
+
+import pytest
+
+FAULTS = """
+import resource, torch
+from molcryst_bench.training.process import prepare_process
+prepare_process(threads=1)
+assert torch.get_num_threads() == 1
+for count in range(20):
+    torch.ones(16 << 20)  # 64 MiB
+    if count == 3:
+        before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
+"""
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="glibc alone can keep memory")
+@pytest.mark.parametrize(("own", "few"), [({}, True), ({"MALLOC_TRIM_THRESHOLD_": "0"}, False)])
+def test_memory_is_kept_unless_the_user_wants_otherwise(own: dict[str, str], few: bool) -> None:
+    command = [sys.executable, "-c", FAULTS]
+    run = subprocess.run(command, env=os.environ | own, capture_output=True, text=True, check=True)
+    pages = (64 << 20) // os.sysconf("SC_PAGE_SIZE")
+    assert (int(run.stdout) < pages) == few
