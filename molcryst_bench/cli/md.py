@@ -154,7 +154,7 @@ class _Bar(Bars):
         if self.begin is None:
             self.begin = (time.monotonic(), now.step)
         done, facts = now.step + self.settings.equilibration, ", ".join(self._facts(now))
-        if console.is_terminal:
+        if console.is_interactive:
             self.progress.update(self.bar, completed=done, facts=f": {facts}")
         elif time.monotonic() - self.printed >= _LINE_SECONDS:
             self.printed = time.monotonic()

@@ -35,7 +35,7 @@ class TrainingProgress(Bars):
             TextColumn("{task.fields[left]}"),
             console=console,
             transient=True,
-            disable=not console.is_terminal,
+            disable=not console.is_interactive,
         )
         total = self.total if plan.trains else None
         self.bar = self.progress.add_task(plan.cell.name, total=total, where="", left="", errors="")
@@ -68,7 +68,7 @@ class TrainingProgress(Bars):
         """Move the bar, or print a line if the last one is ``wait`` seconds old."""
         left = time_left(self.plan, done, seconds)
         errors = ", ".join(filter(None, [loss, self.errors]))
-        if self.console.is_terminal:
+        if self.console.is_interactive:
             where = where.partition(",")[0]
             self.progress.update(self.bar, completed=done, where=where, left=left, errors=errors)
         elif time.monotonic() - self.printed >= wait:

@@ -160,6 +160,7 @@ def _from_index(address: str, partial: Path) -> None:
     """Let pip fetch a wheel without installing it, with the user's own pip configuration."""
     requirement = address.removeprefix("pypi:")
     options = ["--no-deps", "--only-binary", ":all:", "--disable-pip-version-check"]
+    options += [] if sys.stdout.isatty() else ["--progress-bar", "off"]
     command = [sys.executable, "-m", "pip", "download", *options]
     result = subprocess.run(
         [*command, "--dest", str(partial.parent), requirement],
