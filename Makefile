@@ -8,7 +8,7 @@ INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --co
 SHELL := /bin/bash
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: leaderboard test test-slow test-all lint bench lock setup clean
+.PHONY: leaderboard test test-slow test-all lint bench reference lock setup clean
 
 leaderboard: $(INSTALLED)
 	@molcryst profile
@@ -30,6 +30,11 @@ lint: $(DEVELOPING)
 bench: $(DEVELOPING)
 	@python -m benchmarks
 
+# Every public name with its docstring, as pages in reference/.
+reference: $(DEVELOPING)
+	@pdoc --docformat google --no-show-source --no-search --output-directory reference \
+		$(addprefix molcryst_bench.,base sources graphs models training tuning bench dynamics interpret report)
+
 setup: $(DEVELOPING)
 
 # What a user needs; a developer also gets the tools and the peers that tests compare with.
@@ -50,6 +55,6 @@ lock:
 	@.venv-lock/bin/uv pip compile --quiet --universal --all-extras --no-annotate --custom-compile-command "make lock" --output-file requirements.lock pyproject.toml
 
 clean:
-	rm -rf $(VENV) .venv-lock datasets/*/store.zarr datasets/*/quarantine.parquet
+	rm -rf $(VENV) .venv-lock reference datasets/*/store.zarr datasets/*/quarantine.parquet
 	@# What others have submitted is no result of ours, and stays.
 	@if [ -d leaderboard ]; then find leaderboard -mindepth 1 -maxdepth 1 ! -name submissions -exec rm -rf {} +; fi
