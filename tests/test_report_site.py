@@ -30,6 +30,7 @@ HOSTILE_MODELS = {
     "../../escape|me [bold]$\\frac": FakeModel(0.4),
 }
 VOID = {"meta", "link", "img", "source", "br"}
+DATA = {"application/json"}  # what a browser does not run
 
 
 class Page(HTMLParser):
@@ -344,7 +345,7 @@ def test_a_sample_is_not_mistaken_for_the_whole(built: Path) -> None:
 
 def test_hostile_names_stay_text(hostile: ReportPaths) -> None:
     for path, page in pages_of(hostile.site).items():
-        assert len(page.all("script")) == 1, path
+        assert all("src" in script or script["type"] in DATA for script in page.all("script")), path
         assert not any("onerror" in attributes for _, attributes in page.elements), path
         assert not page.all("b"), path
         assert not page.all("i"), path

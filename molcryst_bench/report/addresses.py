@@ -18,6 +18,7 @@ INDEX = "index.html"
 TRANSFER = "transfer.html"
 STYLE = "assets/style.css"
 SCRIPT = "assets/sort.js"
+COMPARE_SCRIPT = "assets/compare.js"
 
 
 def model_page(model: str) -> str:
@@ -85,6 +86,11 @@ def transfer_figure(kind: str, of: MoleculeScores) -> str:
 def anchor(table: TaskTable) -> str:
     """Return the id of a table on the first page."""
     return f"{_task(table.task)}/{slug(table.split)}".replace("/", "-")
+
+
+def compare_page(table: TaskTable) -> str:
+    """Return the address of the page that compares two models of a table."""
+    return f"compare/{_task(table.task)}/{slug(table.split)}.html"
 
 
 def task_figure(kind: str, table: TaskTable, *names: str) -> str:

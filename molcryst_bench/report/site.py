@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property, partial
+from functools import cache, cached_property, partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -24,6 +24,7 @@ from molcryst_bench.dynamics.transfers import read_transfers
 from molcryst_bench.graphs.split import SUBSETS
 from molcryst_bench.graphs.store import open_store
 from molcryst_bench.report import addresses, figures, formatting, uncertainty
+from molcryst_bench.report.comparison.page import FARTHEST, MOST_ITEMS, SEED, compare_page
 from molcryst_bench.report.croissant import DESCRIPTION, TABLE, export_dataset
 from molcryst_bench.report.datasets import DatasetFacts, describe_dataset
 from molcryst_bench.report.documentation import (
@@ -35,6 +36,7 @@ from molcryst_bench.report.documentation import (
 )
 from molcryst_bench.report.entries import Entry
 from molcryst_bench.report.formulas import Formula, draw_formula
+from molcryst_bench.report.items.structures import Structures
 from molcryst_bench.report.results import (
     Cell,
     cell_folder,
@@ -101,6 +103,7 @@ class _Site:
         self.leaderboard = leaderboard
         self.folder = folder
         self.cells = all_cells(tables)
+        self.structures = cache(Structures)
         self.environment = _environment()
         self.environment.globals |= {
             "version": version("molcryst_bench"),
@@ -144,6 +147,8 @@ class _Site:
                     self._write_cell(table, entry, cell)
             for entry in table.submitted:
                 self._write_submission(table, entry)
+            if len(table.entries) > 1:
+                self._write_comparison(table)
 
     def _write_index(self) -> None:
         content = {
@@ -197,6 +202,17 @@ class _Site:
         content = {"table": table, "entry": entry, "cell": entry.cells[0], "judged": judged}
         page = addresses.submission_page(judged.submission.name)
         self._write(page, "submission.html", {**content, "card": judged.card})
+
+    def _write_comparison(self, table: TaskTable) -> None:
+        structures = self.structures(table.card.name, table.first.store_digest)
+        content = {
+            "table": table,
+            "shown": compare_page(table, self.leaderboard, structures),
+            "most": MOST_ITEMS,
+            "farthest": FARTHEST,
+            "seed": SEED,
+        }
+        self._write(addresses.compare_page(table), "compare.html", content)
 
     def _write_dataset(self, facts: DatasetFacts) -> None:
         content = {
