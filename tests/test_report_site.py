@@ -258,6 +258,18 @@ def test_a_cell_leads_back_to_the_raw_bytes(built: Path) -> None:
     assert f"{row['mae']:.1f} meV" in page.text[places[-1] :]
 
 
+def test_a_cell_shows_its_worst_predictions(built: Path) -> None:
+    page = Page(built / "site" / "cells" / "qm9" / "homo" / "random" / "schnet" / "1.html")
+    pictures = [image for image in page.all("img") if "structural formula" in str(image["alt"])]
+    assert len(pictures) == 5
+    predictions = pq.read_table(built / read_rows(built)[1]["folder"] / "predictions.parquet")
+    error = predictions["prediction"].to_numpy() - predictions["target"].to_numpy()
+    worst = np.abs(error).argmax()
+    shown = page.text[page.text.index("Worst predictions") :]
+    assert shown.index(predictions["id"][worst].as_py()) < shown.index("meV")
+    assert f"{abs(1000 * error[worst]):,.1f} meV" in shown
+
+
 def test_a_models_page_documents_and_compares_hyperparameters(built: Path) -> None:
     page = Page(built / "site" / "models" / "schnet.html")
     assert "SchNet: continuous-filter convolutions" in page.text
@@ -306,6 +318,8 @@ def test_without_a_store_the_datasets_page_says_so(leaderboard: Path) -> None:
     assert not page.all("img")
     cell = Page(paths.site / "cells" / "qm9" / "homo" / "random" / "mean" / "0.html")
     assert "the store with this digest is not where the page was made" in cell.text
+    assert "Their structures are not shown" in cell.text
+    assert not cell.all("img")
 
 
 def test_another_store_is_not_taken_for_that_of_the_results(leaderboard: Path) -> None:

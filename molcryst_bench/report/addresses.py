@@ -103,6 +103,11 @@ def dataset_figure(kind: str, dataset: str, *names: str) -> str:
     return _figure(kind, *map(slug, (dataset, *names)))
 
 
+def structure_figure(dataset: str, record: str) -> str:
+    """Return the address of the drawing of a record of a dataset."""
+    return _figure("structure", *map(slug, (dataset, record)))
+
+
 def link(page: str, target: str) -> str:
     """Return the relative link from one page to another address, both from the site's root."""
     return "../" * page.count("/") + quote(target)

@@ -36,7 +36,9 @@ from molcryst_bench.report.documentation import (
 )
 from molcryst_bench.report.entries import Entry
 from molcryst_bench.report.formulas import Formula, draw_formula
+from molcryst_bench.report.items.drawing import draw_structure
 from molcryst_bench.report.items.structures import Structures
+from molcryst_bench.report.items.worst import WorstItem, worst_items
 from molcryst_bench.report.results import (
     Cell,
     cell_folder,
@@ -270,8 +272,20 @@ class _Site:
             "hyperparameters": flatten(cell.hyperparameter_values),
             "training": flatten(cell.training_values),
             "search": flatten(cell.search_values),
+            "worst": list(self._draw_worst(table, cell)),
         }
         self._write(addresses.cell_page(cell), "cell.html", content)
+
+    def _draw_worst(self, table: TaskTable, cell: Cell) -> Iterator[tuple[WorstItem, str, str]]:
+        """Yield the worst predictions, each with its drawing and what that shows, if any."""
+        structures = self.structures(cell.dataset, cell.store_digest)
+        for item in worst_items(table, read_predictions(self.leaderboard, cell), structures):
+            address = addresses.structure_figure(cell.dataset, item.id)
+            atoms = structures.atoms(item.id)
+            if atoms is None:
+                yield item, "", ""
+            else:
+                yield item, address, draw_structure(atoms, self.folder / address)
 
     def _draw_overview(self, table: TaskTable) -> str:
         address = addresses.task_figure("overview", table)
