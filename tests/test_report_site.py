@@ -29,7 +29,7 @@ HOSTILE_MODELS = {
     '"><img src=x onerror=alert(1)>': FakeModel(0.2),
     "../../escape|me [bold]$\\frac": FakeModel(0.4),
 }
-VOID = {"meta", "link", "img", "source", "br"}
+VOID = {"meta", "link", "img", "source", "br", "input"}
 DATA = {"application/json"}  # what a browser does not run
 
 

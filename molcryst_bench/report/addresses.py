@@ -16,8 +16,9 @@ from molcryst_bench.report.transfers.tables import MoleculeScores
 
 INDEX = "index.html"
 TRANSFER = "transfer.html"
+RESULTS = "../results.parquet"  # beside the site
 STYLE = "assets/style.css"
-SCRIPT = "assets/sort.js"
+SCRIPT = "assets/tables.js"
 COMPARE_SCRIPT = "assets/compare.js"
 
 
@@ -86,6 +87,11 @@ def transfer_figure(kind: str, of: MoleculeScores) -> str:
 def anchor(table: TaskTable) -> str:
     """Return the id of a table on the first page."""
     return f"{_task(table.task)}/{slug(table.split)}".replace("/", "-")
+
+
+def task_page(table: TaskTable) -> str:
+    """Return the address of the page about the predictions on a task."""
+    return f"tasks/{_task(table.task)}/{slug(table.split)}.html"
 
 
 def compare_page(table: TaskTable) -> str:

@@ -25,6 +25,7 @@ from molcryst_bench.graphs.split import SUBSETS
 from molcryst_bench.graphs.store import open_store
 from molcryst_bench.report import addresses, figures, formatting, uncertainty
 from molcryst_bench.report.comparison.page import FARTHEST, MOST_ITEMS, SEED, compare_page
+from molcryst_bench.report.costs import Costs, costs_of, draw_costs
 from molcryst_bench.report.croissant import DESCRIPTION, TABLE, export_dataset
 from molcryst_bench.report.datasets import DatasetFacts, describe_dataset
 from molcryst_bench.report.documentation import (
@@ -32,6 +33,7 @@ from molcryst_bench.report.documentation import (
     ModelDocument,
     describe_model,
     flatten,
+    kind_of,
     used_settings,
 )
 from molcryst_bench.report.entries import Entry
@@ -144,6 +146,7 @@ class _Site:
         if self.transfers:
             self._write_transfers()
         for table in self.tables:
+            self._write_task(table)
             for entry in table.own:
                 for cell in entry.cells:
                     self._write_cell(table, entry, cell)
@@ -156,9 +159,7 @@ class _Site:
         content = {
             "tables": self.tables,
             "overviews": [self._draw_overview(table) for table in self.tables],
-            "spreads": [self._draw_spread(table) for table in self.tables],
-            "parities": [list(self._draw_parities(table)) for table in self.tables],
-            "uncertain": [list(self._draw_uncertainties(table)) for table in self.tables],
+            "costs": [self._draw_costs(table) for table in self.tables],
             "models": self.models,
             "datasets": [facts.card for facts in self.datasets.values()],
             "searches": [found.comparison for found in self.searches],
@@ -166,9 +167,18 @@ class _Site:
             "cells": self.cells,
             "left_out": left_out(self.leaderboard, self._submitted_names()),
             "explanation": explain_ranks(),
-            "on_uncertainty": explain_uncertainty(),
         }
         self._write(addresses.INDEX, "index.html", content)
+
+    def _write_task(self, table: TaskTable) -> None:
+        content = {
+            "table": table,
+            "parities": list(self._draw_parities(table)),
+            "spread": self._draw_spread(table),
+            "uncertain": list(self._draw_uncertainties(table)),
+            "on_uncertainty": explain_uncertainty(),
+        }
+        self._write(addresses.task_page(table), "task.html", content)
 
     def _write_model(self, document: ModelDocument) -> None:
         page = addresses.model_page(document.name)
@@ -291,6 +301,12 @@ class _Site:
         address = addresses.task_figure("overview", table)
         return self._save(figures.overview(table), address)
 
+    def _draw_costs(self, table: TaskTable) -> tuple[str, list[Costs]] | None:
+        found = costs_of(table)
+        if not found:
+            return None
+        return self._save(draw_costs(table, found), addresses.task_figure("costs", table)), found
+
     def _draw_spread(self, table: TaskTable) -> str | None:
         drawn = uncertainty.spread(table)
         address = addresses.task_figure("spread", table)
@@ -376,7 +392,7 @@ def _environment() -> Environment:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    environment.globals["address"] = addresses
+    environment.globals |= {"address": addresses, "kind_of": kind_of}
     environment.filters |= {
         "number": formatting.number,
         "significant": formatting.significant,
