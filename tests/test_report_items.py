@@ -15,8 +15,8 @@ from report_data import make_project
 
 from molcryst_bench.base.theme import INK, dark_twin
 from molcryst_bench.report.items.drawing import draw_structure
+from molcryst_bench.report.items.shown import SHOWN, drawn_items, show_items, worst_items
 from molcryst_bench.report.items.structures import Structures
-from molcryst_bench.report.items.worst import WORST, worst_items
 from molcryst_bench.report.results import Predictions
 from molcryst_bench.report.tables import build_tables
 
@@ -32,15 +32,25 @@ def test_the_worst_items_come_first(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     prediction[7] = np.nan
     ids = np.array([f"gdb_{number}" for number in range(50)])
     nowhere = Structures("qm9", "0" * 64)
-    found = list(worst_items(table, Predictions(ids, target, prediction), nowhere))
+    predictions = Predictions(ids, target, prediction)
+    found = list(show_items(table, predictions, worst_items(predictions), nowhere))
     sizes = np.abs(prediction - target)
-    expected = ["gdb_7", *(f"gdb_{row}" for row in np.argsort(-np.nan_to_num(sizes)))][:WORST]
+    expected = ["gdb_7", *(f"gdb_{row}" for row in np.argsort(-np.nan_to_num(sizes)))][:SHOWN]
     assert [item.id for item in found] == expected
     assert found[0].error == found[0].prediction == "n/a"
     error = float(found[1].error.replace("\N{MINUS SIGN}", "-").replace(",", ""))
     row = int(found[1].id.removeprefix("gdb_"))
     assert error == pytest.approx(1000 * (prediction - target)[row], abs=0.06)  # meV
     assert all(item.formula is None for item in found)
+
+
+def test_drawn_items_are_the_same_for_all_models() -> None:
+    ids, target = np.arange(50).astype(str), np.zeros(50)
+    one, other = (drawn_items(Predictions(ids, target, target + error)) for error in (0.1, 0.2))
+    assert len(set(one)) == SHOWN
+    np.testing.assert_array_equal(one, other)
+    few = Predictions(ids[:3], target[:3], target[:3])
+    assert sorted(drawn_items(few)) == [0, 1, 2]
 
 
 def test_every_molecule_of_g2_can_be_drawn(tmp_path: Path) -> None:

@@ -39,10 +39,15 @@ from molcryst_bench.report.documentation import (
 from molcryst_bench.report.entries import Entry
 from molcryst_bench.report.formulas import Formula, draw_formula
 from molcryst_bench.report.items.drawing import draw_structure
+from molcryst_bench.report.items.shown import SEED as SEED_OF_ITEMS
+from molcryst_bench.report.items.shown import Item, drawn_items, show_items, worst_items
 from molcryst_bench.report.items.structures import Structures
-from molcryst_bench.report.items.worst import WorstItem, worst_items
+from molcryst_bench.report.paper.exhibits import exhibits_of, known_profiles
+from molcryst_bench.report.paper.run import Run
+from molcryst_bench.report.paper.space import published_space
 from molcryst_bench.report.results import (
     Cell,
+    Predictions,
     cell_folder,
     read_history,
     read_levels,
@@ -154,6 +159,7 @@ class _Site:
                 self._write_submission(table, entry)
             if len(table.entries) > 1:
                 self._write_comparison(table)
+        self._write_paper()
 
     def _write_index(self) -> None:
         content = {
@@ -215,6 +221,17 @@ class _Site:
         page = addresses.submission_page(judged.submission.name)
         self._write(page, "submission.html", {**content, "card": judged.card})
 
+    def _write_paper(self) -> None:
+        """Say where the paper's tables and figures are; all other pages have been written."""
+        pages = (path.relative_to(self.folder).as_posix() for path in self.folder.rglob("*.html"))
+        comparisons = [found.comparison for found in self.searches]
+        space = published_space()
+        run = Run(self.tables, comparisons, frozenset(pages), bool(space))
+        profile = ", ".join(sorted({cell.profile for cell in self.cells}))
+        exhibits = exhibits_of(run, known_profiles())
+        content = {"exhibits": exhibits, "profile": profile, "space": space}
+        self._write(addresses.PAPER, "paper.html", content)
+
     def _write_comparison(self, table: TaskTable) -> None:
         structures = self.structures(table.card.name, table.first.store_digest)
         content = {
@@ -273,6 +290,7 @@ class _Site:
 
     def _write_cell(self, table: TaskTable, entry: Entry, cell: Cell) -> None:
         folder = cell_folder(self.leaderboard, cell)
+        found = read_predictions(self.leaderboard, cell)
         content = {
             "cell": cell,
             "table": table,
@@ -282,14 +300,18 @@ class _Site:
             "hyperparameters": flatten(cell.hyperparameter_values),
             "training": flatten(cell.training_values),
             "search": flatten(cell.search_values),
-            "worst": list(self._draw_worst(table, cell)),
+            "worst": list(self._draw_items(table, cell, worst_items(found), found)),
+            "drawn": list(self._draw_items(table, cell, drawn_items(found), found)),
+            "seed": SEED_OF_ITEMS,
         }
         self._write(addresses.cell_page(cell), "cell.html", content)
 
-    def _draw_worst(self, table: TaskTable, cell: Cell) -> Iterator[tuple[WorstItem, str, str]]:
-        """Yield the worst predictions, each with its drawing and what that shows, if any."""
+    def _draw_items(
+        self, table: TaskTable, cell: Cell, places: np.ndarray, predictions: Predictions
+    ) -> Iterator[tuple[Item, str, str]]:
+        """Yield test items, each with its drawing and what that shows, if there is one."""
         structures = self.structures(cell.dataset, cell.store_digest)
-        for item in worst_items(table, read_predictions(self.leaderboard, cell), structures):
+        for item in show_items(table, predictions, places, structures):
             address = addresses.structure_figure(cell.dataset, item.id)
             atoms = structures.atoms(item.id)
             if atoms is None:
