@@ -209,6 +209,11 @@ def check_link(path: Path, address: str, pages: dict[Path, Page]) -> None:
         assert parts.fragment in pages[target].ids, f"{path} links to {address}"
 
 
+def test_without_older_results_nothing_is_said_of_changes(built: Path) -> None:
+    assert not (built / "site" / "changes.html").exists()
+    assert "Changes since" not in Page(built / "site" / "index.html").text
+
+
 def test_nothing_is_loaded_from_elsewhere(built: Path) -> None:
     for path, page in pages_of(built / "site").items():
         loaded = [a for tag in ("img", "script", "source", "link") for a in page.all(tag)]

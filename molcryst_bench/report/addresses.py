@@ -17,6 +17,7 @@ from molcryst_bench.report.transfers.tables import MoleculeScores
 INDEX = "index.html"
 TRANSFER = "transfer.html"
 PAPER = "paper.html"
+CHANGES = "changes.html"
 RESULTS = "../results.parquet"  # beside the site
 STYLE = "assets/style.css"
 SCRIPT = "assets/tables.js"

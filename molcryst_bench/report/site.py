@@ -24,6 +24,8 @@ from molcryst_bench.dynamics.transfers import read_transfers
 from molcryst_bench.graphs.split import SUBSETS
 from molcryst_bench.graphs.store import open_store
 from molcryst_bench.report import addresses, figures, formatting, uncertainty
+from molcryst_bench.report.changes.found import changes_since
+from molcryst_bench.report.changes.previous import Previous
 from molcryst_bench.report.comparison.page import FARTHEST, MOST_ITEMS, SEED, compare_page
 from molcryst_bench.report.costs import Costs, costs_of, draw_costs
 from molcryst_bench.report.croissant import DESCRIPTION, TABLE, export_dataset
@@ -91,27 +93,40 @@ class Uncertain:
     deviation: str | None
 
 
-def write_site(tables: Sequence[TaskTable], leaderboard: Path, folder: Path) -> None:
+def write_site(
+    tables: Sequence[TaskTable],
+    leaderboard: Path,
+    folder: Path,
+    since: Previous | None = None,
+) -> None:
     """Write all pages, figures and assets into an empty folder.
 
     Args:
         tables: what to show.
         leaderboard: where the files of the cells lie.
         folder: becomes the site; links to cells' files assume that it lies in ``leaderboard``.
+        since: older results, if changes are to be told.
 
     Raises:
         RunError: if a file of a cell is missing or damaged.
     """
     with figure_style():
-        _Site(tables, leaderboard, folder).write()
+        _Site(tables, leaderboard, folder, since).write()
 
 
 class _Site:
-    def __init__(self, tables: Sequence[TaskTable], leaderboard: Path, folder: Path) -> None:
+    def __init__(
+        self,
+        tables: Sequence[TaskTable],
+        leaderboard: Path,
+        folder: Path,
+        since: Previous | None,
+    ) -> None:
         self.tables = tables
         self.leaderboard = leaderboard
         self.folder = folder
         self.cells = all_cells(tables)
+        self.changes = None if since is None else changes_since(since, self.cells)
         self.structures = cache(Structures)
         self.environment = _environment()
         self.environment.globals |= {
@@ -159,6 +174,8 @@ class _Site:
                 self._write_submission(table, entry)
             if len(table.entries) > 1:
                 self._write_comparison(table)
+        if self.changes is not None:
+            self._write(addresses.CHANGES, "changes.html", {"changes": self.changes})
         self._write_paper()
 
     def _write_index(self) -> None:
@@ -171,6 +188,7 @@ class _Site:
             "searches": [found.comparison for found in self.searches],
             "transfers": in_one_line(self.transfers) if self.transfers else "",
             "cells": self.cells,
+            "changes": self.changes,
             "left_out": left_out(self.leaderboard, self._submitted_names()),
             "explanation": explain_ranks(),
         }
