@@ -82,6 +82,21 @@ def test_a_crystal_is_drawn_whole_within_its_frame(tmp_path: Path) -> None:
         assert radius <= y <= height - radius
 
 
+def test_a_frame_of_dynamics_is_drawn_as_it_is(tmp_path: Path) -> None:
+    atoms = molecule("C6H6")
+    atoms.rotate(40, (1, 2, 3))
+    path = tmp_path / "benzene.svg"
+    assert "C6H6: atoms and bonds" in draw_structure(atoms, path, flat=False)
+    drawn = ET.parse(path).getroot()
+    assert len(list(drawn.iter(f"{SVG}line"))) == 12
+    discs = list(drawn.iter(f"{SVG}circle"))[: len(atoms)]
+    places = np.array([[float(disc.attrib[name]) for name in ("cx", "cy")] for disc in discs])
+    # Seen from where it is broadest, a ring is a ring: all distances are those in space.
+    found = np.sort(np.linalg.norm(places[:, None] - places, axis=-1).ravel())
+    expected = np.sort(atoms.get_all_distances().ravel())
+    np.testing.assert_allclose(found / found.max(), expected / expected.max(), atol=0.01)
+
+
 @pytest.mark.parametrize("atoms", [molecule("CH3CONH2"), bulk("Cu", cubic=True)])
 def test_drawings_are_readable_on_dark_screens(atoms: Atoms, tmp_path: Path) -> None:
     path = tmp_path / "structure.svg"

@@ -335,7 +335,9 @@ class _Site:
             if atoms is None:
                 yield item, "", ""
             else:
-                yield item, address, draw_structure(atoms, self.folder / address)
+                # Of dynamics, all items have the same formula.
+                flat = table.card.force_field is None
+                yield item, address, draw_structure(atoms, self.folder / address, flat)
 
     def _draw_overview(self, table: TaskTable) -> str:
         address = addresses.task_figure("overview", table)

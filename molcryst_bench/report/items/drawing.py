@@ -30,20 +30,24 @@ _BLUE, _ORANGE, _GREEN, _PURPLE, _YELLOW, _GREY = map(to_rgb, SERIES)
 _COLOURS = {7: _BLUE, 8: _ORANGE, 9: _GREEN, 17: _GREEN, 16: _YELLOW, 15: _PURPLE, 35: _GREY}
 
 
-def draw_structure(atoms: Atoms, path: Path) -> str:
+def draw_structure(atoms: Atoms, path: Path, flat: bool = True) -> str:
     """Draw a structure as SVG, with a twin for dark screens.
 
     Args:
         atoms: a molecule or a crystal.
         path: of the file.
+        flat: draw the formula of a molecule, not the places of its atoms.
 
     Returns:
         what the picture shows, for those who cannot see it.
     """
     formula = atoms.get_chemical_formula("hill")
     if atoms.pbc.any():
-        save_svg(_crystal(atoms), path)
+        save_svg(_discs_and_lines(atoms, lay_out(atoms)), path)
         return f"{formula}: {seen_from(atoms)}"
+    if not flat:
+        save_svg(_discs_and_lines(atoms, _seen_broadly(atoms)), path)
+        return f"{formula}: atoms and bonds, seen where the molecule is broadest"
     save_svg(_molecule(atoms), path)
     return f"structural formula of {formula}"
 
@@ -73,11 +77,22 @@ def _without_hydrogens(molecule: Chem.Mol) -> Chem.Mol:
     return Chem.RemoveHs(molecule, updateExplicitCount=True, sanitize=False)
 
 
-def _crystal(atoms: Atoms) -> str:
-    picture, elements = lay_out(atoms), np.unique(atoms.numbers)
+def _seen_broadly(atoms: Atoms) -> Picture:
+    """Look at a molecule along the axis in which it is thinnest."""
+    centred = atoms.positions - atoms.positions.mean(0)
+    axes = np.linalg.svd(centred, full_matrices=False)[2]  # (3, 3) from the broadest on
+    axes *= np.where(axes.sum(1, keepdims=True) < 0, -1, 1)  # either sign would do
+    place = centred @ axes.T
+    bonds = perceive(atoms).GetBonds()
+    lines = [place[[bond.GetBeginAtomIdx(), bond.GetEndAtomIdx()], :2] for bond in bonds]
+    return Picture(place[:, :2], lines, place[:, 2], 1.0)
+
+
+def _discs_and_lines(atoms: Atoms, picture: Picture) -> str:
+    elements = np.unique(atoms.numbers)
     shape, scale = _fitted(picture, _DISC * covalent_radii[elements].max())
     height = shape[1] + _LINE
-    body = [*_cell(picture, scale), *_discs(atoms, picture, scale), *_names(elements, height)]
+    body = [*_lines(picture, scale), *_discs(atoms, picture, scale), *_names(elements, height)]
     size = f'width="{_SIZE}" height="{height:.0f}" viewBox="0 0 {_SIZE} {height:.0f}"'
     return f'<svg xmlns="http://www.w3.org/2000/svg" {size}>\n{"".join(body)}</svg>\n'
 
@@ -106,7 +121,7 @@ class _Scale:
         return round(float(x), 1), round(float(y), 1)
 
 
-def _cell(picture: Picture, scale: _Scale) -> Iterator[str]:
+def _lines(picture: Picture, scale: _Scale) -> Iterator[str]:
     for ends in picture.lines:
         (x1, y1), (x2, y2) = scale(ends[0]), scale(ends[1])
         yield f'<line x1="{x1}" y1="{y1}" x2="{x2}" y2="{y2}" stroke="{MUTED}"/>\n'
