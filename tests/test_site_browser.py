@@ -109,6 +109,36 @@ def test_dark_screens_get_dark_figures(site: Path, watched: tuple[Page, list[str
     assert not any(address.endswith("-dark.svg") for address in shown["light"])
 
 
+def test_the_theme_can_be_chosen_and_is_kept(site: Path, watched: tuple[Page, list[str]]) -> None:
+    page, problems = watched
+    page.emulate_media(color_scheme="light")
+    page.goto((site / "index.html").as_uri())
+    button = page.get_by_role("button", name="Theme")
+    assert button.inner_text() == "Theme: system"
+    light = page.evaluate(PAPER)
+    button.focus()
+    page.keyboard.press("Enter")
+    assert button.inner_text() == "Theme: light"
+    assert page.evaluate(PAPER) == light
+    page.keyboard.press("Enter")
+    dark = page.evaluate(PAPER)
+    assert dark != light
+    page.goto((site / COMPARE).as_uri())
+    assert page.evaluate(PAPER) == dark
+    page.goto((site / "index.html").as_uri())
+    assert page.evaluate(BROKEN_IMAGES) == []
+    shown = page.evaluate("Array.from(document.images, (i) => i.currentSrc)")
+    assert all(address.endswith("-dark.svg") for address in shown)
+    button.click()
+    assert page.evaluate(PAPER) == light
+    page.emulate_media(color_scheme="dark")
+    assert page.evaluate(PAPER) == dark
+    assert problems == []
+
+
+PAPER = "getComputedStyle(document.body).backgroundColor"
+
+
 def test_a_click_sorts_a_column_by_value(site: Path, watched: tuple[Page, list[str]]) -> None:
     page, _ = watched
     page.goto((site / "index.html").as_uri())

@@ -21,6 +21,7 @@ CHANGES = "changes.html"
 RESULTS = "../results.parquet"  # beside the site
 STYLE = "assets/style.css"
 SCRIPT = "assets/tables.js"
+THEME_SCRIPT = "assets/theme.js"
 COMPARE_SCRIPT = "assets/compare.js"
 
 
