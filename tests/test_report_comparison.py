@@ -6,6 +6,7 @@ import json
 import re
 from itertools import pairwise
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,14 @@ import pyarrow.parquet as pq
 import pytest
 from report_data import MODELS, FakeModel, make_project, read_rows
 
-from molcryst_bench.report.comparison.page import ComparePage, choose_items, compare_page
+from molcryst_bench.report.comparison.page import (
+    MOST_ITEMS,
+    MOST_MODELS,
+    ComparePage,
+    choose_items,
+    compare_page,
+    page_data,
+)
 from molcryst_bench.report.comparison.paired import Comparison, Quantity, compare
 from molcryst_bench.report.items.structures import Structures
 from molcryst_bench.report.tables import TaskTable, build_tables
@@ -135,6 +143,22 @@ def test_a_large_test_set_is_sampled_but_for_what_differs_most() -> None:
     for first, second in ((0, 1), (0, 2), (1, 2)):
         assert np.abs(errors[first] - errors[second]).argmax() in chosen
     np.testing.assert_array_equal(choose_items(comparison, 1000), np.arange(1000))
+
+
+def test_the_page_stays_small_whatever_is_compared() -> None:
+    items = 20_000
+    generator = np.random.default_rng(0)
+    quantities = tuple(
+        Quantity(name, "meV", 1, 1e-4 * generator.exponential(size=(MOST_MODELS, items)), weights)
+        for name, weights in (("energy", np.ones(items)), ("forces", np.ones(items)))
+    )
+    entries: Any = tuple(SimpleNamespace(model=f"model_{n}") for n in range(MOST_MODELS))
+    ids = np.array([f"dsgdb9nsd_{number:06}" for number in range(items)])
+    comparison = Comparison(entries, ids, generator.normal(size=items), quantities)
+    chosen = choose_items(comparison, MOST_ITEMS)
+    pairs = [quantity.pairs() for quantity in quantities]
+    data = page_data(comparison, chosen, pairs, Structures("qm9", "0" * 64))
+    assert len(json.dumps(data)) < 1_800_000
 
 
 def test_what_is_no_number_is_null(table: TaskTable, leaderboard: Path) -> None:

@@ -26,7 +26,7 @@ from molcryst_bench.graphs.store import open_store
 from molcryst_bench.report import addresses, figures, formatting, uncertainty
 from molcryst_bench.report.changes.found import changes_since
 from molcryst_bench.report.changes.previous import Previous
-from molcryst_bench.report.comparison.page import FARTHEST, MOST_ITEMS, SEED, compare_page
+from molcryst_bench.report.comparison.page import MOST_ITEMS, SEED, compare_page
 from molcryst_bench.report.costs import Costs, costs_of, draw_costs
 from molcryst_bench.report.croissant import DESCRIPTION, TABLE, export_dataset
 from molcryst_bench.report.datasets import DatasetFacts, describe_dataset
@@ -256,7 +256,6 @@ class _Site:
             "table": table,
             "shown": compare_page(table, self.leaderboard, structures),
             "most": MOST_ITEMS,
-            "farthest": FARTHEST,
             "seed": SEED,
         }
         self._write(addresses.compare_page(table), "compare.html", content)

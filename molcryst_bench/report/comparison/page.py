@@ -17,8 +17,9 @@ from molcryst_bench.training.bootstrap import CONFIDENCE
 
 SEED = 0  # of the drawing of items
 MOST_ITEMS = 3000
-MOST_MODELS = 20
-FARTHEST = 10  # items of each pair that are on the page whatever is drawn
+MOST_MODELS = 16
+FARTHEST = 10  # items of each pair that are on the page whatever is drawn, or fewer
+_MOST_FARTHEST = 2000  # of all pairs
 _DIGITS = 4  # of an item's error
 
 
@@ -38,6 +39,7 @@ class ComparePage:
     left_out: int  # models, of those with the largest errors
     items: int
     shown: int  # items
+    farthest: int  # of these, for each pair
     tables: tuple[PairTable, ...]  # one for each quantity
     data: dict[str, Any]  # what the page's script draws from
 
@@ -61,8 +63,9 @@ def compare_page(
         len(table.entries) - len(comparison.entries),
         len(comparison.ids),
         len(chosen),
+        farthest_of(comparison),
         tuple(map(_pair_table, comparison.quantities, pairs, [comparison] * len(pairs))),
-        _data(table, comparison, chosen, pairs, structures),
+        page_data(comparison, chosen, pairs, structures),
     )
 
 
@@ -75,14 +78,22 @@ def choose_items(comparison: Comparison, most: int) -> np.ndarray:
     items = len(comparison.ids)
     if items <= most:
         return np.arange(items)
+    farthest = farthest_of(comparison)
     drawn = np.random.default_rng(SEED).choice(items, most, replace=False)
     extreme = [
-        np.argsort(-np.abs(quantity.errors[first] - quantity.errors[second]))[:FARTHEST]
+        np.argsort(-np.abs(quantity.errors[first] - quantity.errors[second]))[:farthest]
         for quantity in comparison.quantities
         for first in range(len(quantity.errors))
         for second in range(first)
     ]
     return np.unique(np.concatenate([drawn, *extreme]))
+
+
+def farthest_of(comparison: Comparison) -> int:
+    """Return of how many items on which a pair differs most there is room."""
+    models = len(comparison.quantities[0].errors)
+    pairs = len(comparison.quantities) * models * (models - 1) // 2
+    return min(FARTHEST, _MOST_FARTHEST // pairs)
 
 
 def _pair_table(quantity: Quantity, pairs: list[Pair], comparison: Comparison) -> PairTable:
@@ -118,8 +129,7 @@ def _pair_table(quantity: Quantity, pairs: list[Pair], comparison: Comparison) -
     )
 
 
-def _data(
-    table: TaskTable,
+def page_data(
     comparison: Comparison,
     chosen: np.ndarray,
     pairs: list[list[Pair]],
