@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from jinja2 import Environment, PackageLoader, StrictUndefined
 from matplotlib.figure import Figure
 
 from molcryst_bench.base.errors import StoreError
@@ -23,7 +22,7 @@ from molcryst_bench.bench.searches import SEARCHES
 from molcryst_bench.dynamics.transfers import read_transfers
 from molcryst_bench.graphs.split import SUBSETS
 from molcryst_bench.graphs.store import open_store
-from molcryst_bench.report import addresses, figures, formatting, uncertainty
+from molcryst_bench.report import addresses, figures, uncertainty
 from molcryst_bench.report.changes.found import changes_since
 from molcryst_bench.report.changes.previous import Previous
 from molcryst_bench.report.comparison.page import MOST_ITEMS, SEED, compare_page
@@ -35,10 +34,10 @@ from molcryst_bench.report.documentation import (
     ModelDocument,
     describe_model,
     flatten,
-    kind_of,
     used_settings,
 )
 from molcryst_bench.report.entries import Entry
+from molcryst_bench.report.environment import make_environment
 from molcryst_bench.report.formulas import Formula, draw_formula
 from molcryst_bench.report.items.drawing import draw_structure
 from molcryst_bench.report.items.shown import SEED as SEED_OF_ITEMS
@@ -128,7 +127,7 @@ class _Site:
         self.cells = all_cells(tables)
         self.changes = None if since is None else changes_since(since, self.cells)
         self.structures = cache(Structures)
-        self.environment = _environment()
+        self.environment = make_environment()
         self.environment.globals |= {
             "version": version("molcryst_bench"),
             "results_sha256": checksum_of(leaderboard / "results.parquet"),
@@ -422,24 +421,3 @@ class _Site:
         path = self.folder / page
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text, encoding="utf-8")
-
-
-def _environment() -> Environment:
-    environment = Environment(
-        loader=PackageLoader("molcryst_bench.report"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-    )
-    environment.globals |= {"address": addresses, "kind_of": kind_of}
-    environment.filters |= {
-        "number": formatting.number,
-        "significant": formatting.significant,
-        "duration": formatting.duration,
-        "between": formatting.between,
-        "percent": formatting.percent,
-        "short": formatting.short_digest,
-    }
-    return environment
