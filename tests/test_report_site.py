@@ -29,7 +29,8 @@ HOSTILE_MODELS = {
     '"><img src=x onerror=alert(1)>': FakeModel(0.2),
     "../../escape|me [bold]$\\frac": FakeModel(0.4),
 }
-VOID = {"meta", "link", "img", "source", "br"}
+VOID = {"meta", "link", "img", "source", "br", "input"}
+DATA = {"application/json"}  # what a browser does not run
 
 
 class Page(HTMLParser):
@@ -208,6 +209,11 @@ def check_link(path: Path, address: str, pages: dict[Path, Page]) -> None:
         assert parts.fragment in pages[target].ids, f"{path} links to {address}"
 
 
+def test_without_older_results_nothing_is_said_of_changes(built: Path) -> None:
+    assert not (built / "site" / "changes.html").exists()
+    assert "Changes since" not in Page(built / "site" / "index.html").text
+
+
 def test_nothing_is_loaded_from_elsewhere(built: Path) -> None:
     for path, page in pages_of(built / "site").items():
         loaded = [a for tag in ("img", "script", "source", "link") for a in page.all(tag)]
@@ -255,6 +261,18 @@ def test_a_cell_leads_back_to_the_raw_bytes(built: Path) -> None:
     assert places == sorted(places)
     assert "g2.txt" in page.text[: places[0]]
     assert f"{row['mae']:.1f} meV" in page.text[places[-1] :]
+
+
+def test_a_cell_shows_its_worst_predictions(built: Path) -> None:
+    page = Page(built / "site" / "cells" / "qm9" / "homo" / "random" / "schnet" / "1.html")
+    pictures = [image for image in page.all("img") if "structural formula" in str(image["alt"])]
+    assert len(pictures) == 2 * 5  # the worst, and some of all
+    predictions = pq.read_table(built / read_rows(built)[1]["folder"] / "predictions.parquet")
+    error = predictions["prediction"].to_numpy() - predictions["target"].to_numpy()
+    worst = np.abs(error).argmax()
+    shown = page.text[page.text.index("Worst predictions") :]
+    assert shown.index(predictions["id"][worst].as_py()) < shown.index("meV")
+    assert f"{abs(1000 * error[worst]):,.1f} meV" in shown
 
 
 def test_a_models_page_documents_and_compares_hyperparameters(built: Path) -> None:
@@ -305,6 +323,8 @@ def test_without_a_store_the_datasets_page_says_so(leaderboard: Path) -> None:
     assert not page.all("img")
     cell = Page(paths.site / "cells" / "qm9" / "homo" / "random" / "mean" / "0.html")
     assert "the store with this digest is not where the page was made" in cell.text
+    assert "Their structures are not shown" in cell.text
+    assert not cell.all("img")
 
 
 def test_another_store_is_not_taken_for_that_of_the_results(leaderboard: Path) -> None:
@@ -344,7 +364,7 @@ def test_a_sample_is_not_mistaken_for_the_whole(built: Path) -> None:
 
 def test_hostile_names_stay_text(hostile: ReportPaths) -> None:
     for path, page in pages_of(hostile.site).items():
-        assert len(page.all("script")) == 1, path
+        assert all("src" in script or script["type"] in DATA for script in page.all("script")), path
         assert not any("onerror" in attributes for _, attributes in page.elements), path
         assert not page.all("b"), path
         assert not page.all("i"), path

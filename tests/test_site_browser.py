@@ -5,8 +5,11 @@ from __future__ import annotations
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Literal
+from urllib.parse import unquote, urlsplit
 
 import pytest
+from axe_playwright_python.base import AXE_SCRIPT
 from playwright.sync_api import Browser, Page, sync_playwright
 from report_data import MODELS, FakeModel, make_project
 
@@ -23,8 +26,11 @@ ARGUMENTS = [
     "--disable-sync",
     "--no-first-run",
 ]
+Scheme = Literal["light", "dark"]
+COMPARE = "compare/qm9/homo/random.html"
 LONG = "a_model_with_a_name_that_is_longer_than_any_phone_is_wide_" * 2
-WIDTHS = (375, 1280)
+WIDTHS = (390, 1440)
+MOST_BYTES = 2_000_000  # of a page with all that it loads
 
 
 @pytest.fixture(scope="module")
@@ -98,9 +104,39 @@ def test_dark_screens_get_dark_figures(site: Path, watched: tuple[Page, list[str
         page.goto((site / "index.html").as_uri())
         assert page.evaluate(BROKEN_IMAGES) == []
         shown[scheme] = page.evaluate("Array.from(document.images, (i) => i.currentSrc)")
-    assert len(shown["light"]) == 2 * (2 + 5 + 5 + 3)  # of errors, parity, coverage, deviation
+    assert len(shown["light"]) == 2 * 2  # of errors, and against costs
     assert all(address.endswith("-dark.svg") for address in shown["dark"])
     assert not any(address.endswith("-dark.svg") for address in shown["light"])
+
+
+def test_the_theme_can_be_chosen_and_is_kept(site: Path, watched: tuple[Page, list[str]]) -> None:
+    page, problems = watched
+    page.emulate_media(color_scheme="light")
+    page.goto((site / "index.html").as_uri())
+    button = page.get_by_role("button", name="Theme")
+    assert button.inner_text() == "Theme: system"
+    light = page.evaluate(PAPER)
+    button.focus()
+    page.keyboard.press("Enter")
+    assert button.inner_text() == "Theme: light"
+    assert page.evaluate(PAPER) == light
+    page.keyboard.press("Enter")
+    dark = page.evaluate(PAPER)
+    assert dark != light
+    page.goto((site / COMPARE).as_uri())
+    assert page.evaluate(PAPER) == dark
+    page.goto((site / "index.html").as_uri())
+    assert page.evaluate(BROKEN_IMAGES) == []
+    shown = page.evaluate("Array.from(document.images, (i) => i.currentSrc)")
+    assert all(address.endswith("-dark.svg") for address in shown)
+    button.click()
+    assert page.evaluate(PAPER) == light
+    page.emulate_media(color_scheme="dark")
+    assert page.evaluate(PAPER) == dark
+    assert problems == []
+
+
+PAPER = "getComputedStyle(document.body).backgroundColor"
 
 
 def test_a_click_sorts_a_column_by_value(site: Path, watched: tuple[Page, list[str]]) -> None:
@@ -146,6 +182,150 @@ def test_without_scripts_the_tables_are_all_there(site: Path, browser: Browser) 
     context = browser.new_context(java_script_enabled=False)
     page = context.new_page()
     page.goto((site / "index.html").as_uri())
-    assert page.locator("table.board").count() == 4
+    assert page.locator("table.board").count() == 2
     assert page.locator("table.board").first.locator("tbody tr").count() == 5
+    assert not page.locator(".filter").first.is_visible()
+    page.goto((site / COMPARE).as_uri())
+    assert page.locator("noscript p").is_visible()
+    assert not page.locator("#comparing").is_visible()
+    assert page.locator("table.board tbody tr").count() == 10  # pairs of five models
     context.close()
+
+
+def page_types(site: Path) -> list[Path]:
+    """One page of each type, and the first of each folder, whatever is added to the site."""
+    first: dict[str, Path] = {}
+    for path in sorted(site.rglob("*.html")):
+        place = path.relative_to(site).parts
+        first.setdefault(place[0], path)
+    return list(first.values())
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", WIDTHS)
+def test_axe_finds_no_fault(
+    site: Path, watched: tuple[Page, list[str]], scheme: Scheme, width: int
+) -> None:
+    page, _ = watched
+    page.set_viewport_size({"width": width, "height": 900})
+    page.emulate_media(color_scheme=scheme)
+    for path in page_types(site):
+        page.goto(path.as_uri())
+        page.evaluate(AXE_SCRIPT)
+        faults = page.evaluate("axe.run({resultTypes: ['violations']})")["violations"]
+        found = [(fault["impact"], fault["id"], fault["nodes"][0]["html"]) for fault in faults]
+        assert found == [], path
+
+
+def test_every_link_and_anchor_leads_somewhere(site: Path, watched: tuple[Page, list[str]]) -> None:
+    page, _ = watched
+    links, ids = {}, {}
+    for path in sorted(site.rglob("*.html")):
+        page.goto(path.as_uri())
+        links[path] = page.evaluate("Array.from(document.links, (link) => link.href)")
+        ids[path] = set(page.evaluate("Array.from(document.querySelectorAll('[id]'), (e) => e.id)"))
+    for path, targets in links.items():
+        for parts in map(urlsplit, targets):
+            if parts.scheme != "file":
+                continue
+            target = Path(unquote(parts.path))
+            assert target.exists(), f"{path} links to {target}"
+            assert not parts.fragment or unquote(parts.fragment) in ids[target], (path, parts)
+
+
+def test_no_page_is_heavy(site: Path, watched: tuple[Page, list[str]]) -> None:
+    page, _ = watched
+    loaded: set[str] = set()
+    page.on("request", lambda request: loaded.add(unquote(urlsplit(request.url).path)))
+    for path in sorted(site.rglob("*.html")):
+        loaded.clear()
+        page.goto(path.as_uri())
+        page.evaluate(BROKEN_IMAGES)
+        files = [Path(name) for name in loaded if Path(name).is_file()]
+        assert path in files
+        assert sum(file.stat().st_size for file in files) < MOST_BYTES, path
+
+
+def test_the_first_view_is_there_soon(site: Path, watched: tuple[Page, list[str]]) -> None:
+    """Within a second where nothing else runs; here there may be much else."""
+    page, _ = watched
+    for path in page_types(site):
+        page.goto(path.as_uri())
+        painted = page.evaluate(PAINTED)
+        assert painted < 5000, f"{path} is painted after {painted} ms"
+
+
+PAINTED = """() => new Promise((resolve) => {
+  const name = "first-contentful-paint";
+  const seen = (entries) => resolve(entries.getEntriesByName(name)[0].startTime);
+  new PerformanceObserver(seen).observe({type: "paint", buffered: true});
+})"""
+
+
+def test_filters_hide_rows_and_say_so(site: Path, watched: tuple[Page, list[str]]) -> None:
+    page, problems = watched
+    page.goto((site / "index.html").as_uri())
+    group = page.get_by_role("group", name="Filter of qm9/homo")
+    rows = page.locator("table.board").first.locator("tbody tr:visible")
+    assert group.get_by_role("status").inner_text() == "5 of 5 models"
+
+    group.get_by_label("Kind of model").select_option("baseline")
+    assert set(rows.locator("th").all_inner_texts()) == {"mean", "ridge"}
+    group.get_by_label("Name contains").press_sequentially(" RIDG")
+    assert rows.locator("th").all_inner_texts() == ["ridge"]
+    assert group.get_by_role("status").inner_text() == "1 of 5 models"
+    group.get_by_label("Name contains").fill("no such model")
+    assert rows.count() == 0
+    group.get_by_label("Name contains").fill("")
+    group.get_by_label("Kind of model").select_option("all")
+    assert rows.count() == 5
+    assert page.locator("table.board").nth(1).locator("tbody tr:visible").count() == 5
+    assert problems == []
+
+
+def test_sorting_works_by_keyboard_and_is_heard(
+    site: Path, watched: tuple[Page, list[str]]
+) -> None:
+    page, _ = watched
+    page.goto((site / "index.html").as_uri())
+    header = page.locator("table.board").first.locator("th", has_text="R²")
+    header.get_by_role("button").focus()
+    page.keyboard.press("Enter")
+    assert header.get_attribute("aria-sort") == "ascending"
+    assert page.locator("p.heard").inner_text() == "Sorted by R², ascending."
+    page.keyboard.press("Space")
+    assert page.locator("p.heard").inner_text() == "Sorted by R², descending."
+
+
+def test_two_models_are_compared_item_by_item(site: Path, watched: tuple[Page, list[str]]) -> None:
+    page, problems = watched
+    page.goto((site / COMPARE).as_uri())
+    pairs = page.locator("table.board tbody tr")
+    words = page.locator("#in-words")
+    chosen = page.locator("#choose-first option:checked, #choose-second option:checked")
+    first, second = chosen.all_inner_texts()
+    difference = pairs.first.locator("td").nth(1).inner_text()
+    assert f"{first} minus that of {second} is {difference} meV" in words.inner_text()
+    assert page.locator("#scatter circle").count() == 60
+    rows = page.locator("#farthest tbody tr")
+    assert rows.count() == 20
+    numbers = [abs(float(text.replace("\N{MINUS SIGN}", "-"))) for text in differences_of(page)]
+    assert numbers == sorted(numbers, reverse=True)
+
+    page.get_by_role("button", name="Swap").click()
+    assert f"{second} minus that of {first}" in words.inner_text()
+    assert page.locator("#choose-first option:checked").inner_text() == second
+
+    page.locator("#choose-first").focus()  # a list of choices works by keyboard
+    page.keyboard.press("Home")
+    page.keyboard.press("End")
+    worst = page.locator("#choose-first option").last.inner_text()
+    assert worst in words.inner_text()
+    page.locator("#choose-second").select_option(worst)
+    assert words.inner_text() == "Choose two different models."
+    assert problems == []
+
+
+def differences_of(page: Page) -> list[str]:
+    cells = page.locator("#farthest tbody td:last-child").all_inner_texts()
+    return [text.replace(",", "") for text in cells]

@@ -73,10 +73,14 @@ def save_figure(figure: Figure, path: Path) -> None:
     """Write a figure as SVG, and beside it its twin for dark screens, ``<name>-dark.svg``."""
     buffer = io.StringIO()
     figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None})
-    light = buffer.getvalue().replace("'DejaVu Sans'", _FONTS)
+    save_svg(buffer.getvalue().replace("'DejaVu Sans'", _FONTS), path)
+
+
+def save_svg(svg: str, path: Path) -> None:
+    """Write an SVG in the colours of this module, and beside it its twin for dark screens."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(light, encoding="utf-8")
-    dark_twin(path).write_text(_darkened(light), encoding="utf-8")
+    path.write_text(svg, encoding="utf-8")
+    dark_twin(path).write_text(_darkened(svg), encoding="utf-8")
 
 
 def dark_twin(path: Path) -> Path:

@@ -16,6 +16,7 @@ from molcryst_bench.base.theme import ACCENT, DENSITY, MUTED, SERIES
 
 _PLAIN = StrMethodFormatter("{x:,g}")
 _MANY = 600  # more points than this are shown as a density
+_LONG = 20.0  # size of numbers over their range from which they need many digits
 _WIDE_RANGE = 10.0  # largest over smallest value from which a logarithmic axis is clearer
 
 
@@ -51,9 +52,15 @@ def parity(
     axes.set_title(f"{name}\n{', '.join([*facts, *_outside(prediction, limits)])}", linespacing=1.4)
     axes.set_xlabel(f"reference {quantity}")
     axes.set_ylabel(f"predicted {quantity}")
-    axes.xaxis.set_major_locator(MaxNLocator(5))
+    axes.xaxis.set_major_locator(MaxNLocator(5 if _are_short(limits) else 3))
     axes.yaxis.set_major_locator(MaxNLocator(5))
     return figure
+
+
+def _are_short(limits: tuple[float, float]) -> bool:
+    """Whether the numbers along an axis leave room for several of them."""
+    low, high = limits
+    return max(abs(low), abs(high)) < _LONG * (high - low)
 
 
 def _frame(target: np.ndarray) -> tuple[float, float]:

@@ -40,7 +40,7 @@ _LARGE = 0.6
 _DOTS = 200  # per inch
 
 
-class _Picture(NamedTuple):
+class Picture(NamedTuple):
     """A structure in the plane."""
 
     place: np.ndarray  # (atoms, 2)
@@ -68,7 +68,7 @@ def draw_explanation(explanation: Explanation, paths: Sequence[Path]) -> None:
 
 def _figure(explanation: Explanation) -> Figure:
     atoms = explanation.atoms
-    picture = _crystal(atoms) if atoms.pbc.any() else _molecule(atoms)
+    picture = lay_out(atoms)
     figure = Figure(figsize=(5.4, 4.2))
     axes = figure.subplots()
     axes.set_aspect("equal")
@@ -83,7 +83,12 @@ def _figure(explanation: Explanation) -> Figure:
     return figure
 
 
-def _discs(axes: Axes, picture: _Picture, explanation: Explanation, largest: float) -> None:
+def lay_out(atoms: Atoms) -> Picture:
+    """Bring a structure into the plane: a molecule flat, a crystal's cell seen along an axis."""
+    return _crystal(atoms) if atoms.pbc.any() else _molecule(atoms)
+
+
+def _discs(axes: Axes, picture: Picture, explanation: Explanation, largest: float) -> None:
     colours = ScalarMappable(TwoSlopeNorm(0, -largest, largest), _COLOURS)
     crowded = len(explanation.values) > _CROWD
     for rank, atom in enumerate(np.argsort(picture.depth)):
@@ -115,7 +120,7 @@ def _scale(figure: Figure, axes: Axes, explanation: Explanation, largest: float)
         Line2D([], [], marker="o", ls="", mfc="#f0b060", mec=INK, label="raises, whole rim"),
         Line2D([], [], marker="o", ls="", mfc="#a090c0", mec=MUTED, label="lowers, dashed rim"),
     ]
-    note = _note(explanation.atoms)
+    note = seen_from(explanation.atoms)
     axes.legend(handles=signs, loc="upper center", bbox_to_anchor=(0.5, 0.0), ncols=2, title=note)
     unit = f" {explanation.unit}" if explanation.unit != "1" else ""
     value = f"{explanation.prediction:.4g}{unit}"
@@ -124,14 +129,14 @@ def _scale(figure: Figure, axes: Axes, explanation: Explanation, largest: float)
     axes.set_title(f"{formula}: {explanation.quantity} predicted as {value}\n{name}")
 
 
-def _note(atoms: Atoms) -> str:
+def seen_from(atoms: Atoms) -> str:
     """Say from where a crystal is seen; nothing of a molecule."""
     if not atoms.pbc.any():
         return ""
     return f"one cell, {len(atoms):,} atoms, seen along {'abc'[_axis(atoms)]}"
 
 
-def _molecule(atoms: Atoms) -> _Picture:
+def _molecule(atoms: Atoms) -> Picture:
     molecule = perceive(atoms)
     Chem.KekulizeIfPossible(molecule, clearAromaticFlags=True)
     rdDepictor.SetPreferCoordGen(False)
@@ -141,7 +146,7 @@ def _molecule(atoms: Atoms) -> _Picture:
     for bond in molecule.GetBonds():
         ends = place[[bond.GetBeginAtomIdx(), bond.GetEndAtomIdx()]]
         lines += _strokes(ends, round(bond.GetBondTypeAsDouble()))
-    return _Picture(place, lines, np.zeros(len(atoms)), 0.62)
+    return Picture(place, lines, np.zeros(len(atoms)), 0.62)
 
 
 def _strokes(ends: np.ndarray, order: int) -> list[np.ndarray]:
@@ -151,7 +156,7 @@ def _strokes(ends: np.ndarray, order: int) -> list[np.ndarray]:
     return [ends + aside * shift for shift in np.arange(order) * 2 - (order - 1)]
 
 
-def _crystal(atoms: Atoms) -> _Picture:
+def _crystal(atoms: Atoms) -> Picture:
     view = _axis(atoms)
     across, aside = (view + 1) % 3, (view + 2) % 3
     cell = atoms.cell.array
@@ -164,7 +169,7 @@ def _crystal(atoms: Atoms) -> _Picture:
     pairs = [(a, b) for a in corners for b in corners if (b - a).sum() == 1 and (b >= a).all()]
     lines = [np.array([a @ cell, b @ cell]) @ plane.T for a, b in pairs]
     radius = float(np.mean(covalent_radii[atoms.numbers]))
-    return _Picture(place @ plane.T, lines, place @ normal, radius)
+    return Picture(place @ plane.T, lines, place @ normal, radius)
 
 
 def _axis(atoms: Atoms) -> int:

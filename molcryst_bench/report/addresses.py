@@ -16,8 +16,13 @@ from molcryst_bench.report.transfers.tables import MoleculeScores
 
 INDEX = "index.html"
 TRANSFER = "transfer.html"
+PAPER = "paper.html"
+CHANGES = "changes.html"
+RESULTS = "../results.parquet"  # beside the site
 STYLE = "assets/style.css"
-SCRIPT = "assets/sort.js"
+SCRIPT = "assets/tables.js"
+THEME_SCRIPT = "assets/theme.js"
+COMPARE_SCRIPT = "assets/compare.js"
 
 
 def model_page(model: str) -> str:
@@ -87,6 +92,16 @@ def anchor(table: TaskTable) -> str:
     return f"{_task(table.task)}/{slug(table.split)}".replace("/", "-")
 
 
+def task_page(table: TaskTable) -> str:
+    """Return the address of the page about the predictions on a task."""
+    return f"tasks/{_task(table.task)}/{slug(table.split)}.html"
+
+
+def compare_page(table: TaskTable) -> str:
+    """Return the address of the page that compares two models of a table."""
+    return f"compare/{_task(table.task)}/{slug(table.split)}.html"
+
+
 def task_figure(kind: str, table: TaskTable, *names: str) -> str:
     """Return the address of a figure about a task, and perhaps a model."""
     return _figure(kind, _task(table.task), *map(slug, (table.split, *names)))
@@ -95,6 +110,11 @@ def task_figure(kind: str, table: TaskTable, *names: str) -> str:
 def dataset_figure(kind: str, dataset: str, *names: str) -> str:
     """Return the address of a figure about a dataset, and perhaps a target."""
     return _figure(kind, *map(slug, (dataset, *names)))
+
+
+def structure_figure(dataset: str, record: str) -> str:
+    """Return the address of the drawing of a record of a dataset."""
+    return _figure("structure", *map(slug, (dataset, record)))
 
 
 def link(page: str, target: str) -> str:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from molcryst_bench.base.files import whole_file, whole_folder
 from molcryst_bench.dynamics.transfers import read_transfers
+from molcryst_bench.report.changes.previous import Previous, last_release
 from molcryst_bench.report.markdown import render_markdown
 from molcryst_bench.report.site import write_site
 from molcryst_bench.report.tables import build_tables
@@ -27,13 +28,14 @@ class ReportPaths:
         return self.site / "index.html"
 
 
-def write_report(leaderboard: Path) -> ReportPaths:
+def write_report(leaderboard: Path, since: Previous | None = None) -> ReportPaths:
     """Write ``leaderboard.md`` and ``site/`` into a leaderboard folder, whole or not at all.
 
     Equal results give equal bytes.
 
     Args:
         leaderboard: folder of ``results.parquet`` and the files that it names.
+        since: older results to compare with; by default those of the last release in git.
 
     Raises:
         MolcrystError: if the results cannot be read, or a number does not follow from its file.
@@ -41,7 +43,7 @@ def write_report(leaderboard: Path) -> ReportPaths:
     paths = ReportPaths(leaderboard / "leaderboard.md", leaderboard / "site")
     tables = build_tables(leaderboard)
     with whole_folder(paths.site) as partial:
-        write_site(tables, leaderboard, partial)
+        write_site(tables, leaderboard, partial, since or last_release(leaderboard))
     transfers = render_transfers(molecules_of(read_transfers(leaderboard)))
     with whole_file(paths.markdown) as partial:
         partial.write_text(render_markdown(tables) + transfers, encoding="utf-8")

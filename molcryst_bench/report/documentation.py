@@ -10,7 +10,9 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from molcryst_bench.base.errors import SettingsError
+from molcryst_bench.models.interface import ClosedFormModel
 from molcryst_bench.models.registry import get_model_class
+from molcryst_bench.report.entries import Entry
 
 # The little of reStructuredText that docstrings use: ``code``, :math:`formula`, doi 10.1000/1.
 _MARKUP = re.compile(
@@ -69,6 +71,17 @@ def describe_model(name: str) -> ModelDocument:
     title, _, rest = (inspect.getdoc(model) or name).partition("\n")
     fields = tuple(_fields(model.Hyperparameters))
     return ModelDocument(name, title.rstrip("."), tuple(parse_blocks(rest)), fields, installed=True)
+
+
+def kind_of(entry: Entry) -> str:
+    """Say what kind of model a row of a table is about."""
+    if entry.submission is not None:
+        return "submission"
+    try:
+        model = get_model_class(entry.model)
+    except SettingsError:
+        return "not installed"
+    return "baseline" if issubclass(model, ClosedFormModel) else "network"
 
 
 def parse_blocks(text: str) -> Iterator[Block]:

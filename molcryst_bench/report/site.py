@@ -5,13 +5,12 @@ from __future__ import annotations
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property, partial
+from functools import cache, cached_property, partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from jinja2 import Environment, PackageLoader, StrictUndefined
 from matplotlib.figure import Figure
 
 from molcryst_bench.base.errors import StoreError
@@ -23,7 +22,11 @@ from molcryst_bench.bench.searches import SEARCHES
 from molcryst_bench.dynamics.transfers import read_transfers
 from molcryst_bench.graphs.split import SUBSETS
 from molcryst_bench.graphs.store import open_store
-from molcryst_bench.report import addresses, figures, formatting, uncertainty
+from molcryst_bench.report import addresses, figures, uncertainty
+from molcryst_bench.report.changes.found import changes_since
+from molcryst_bench.report.changes.previous import Previous
+from molcryst_bench.report.comparison.page import MOST_ITEMS, SEED, compare_page
+from molcryst_bench.report.costs import Costs, costs_of, draw_costs
 from molcryst_bench.report.croissant import DESCRIPTION, TABLE, export_dataset
 from molcryst_bench.report.datasets import DatasetFacts, describe_dataset
 from molcryst_bench.report.documentation import (
@@ -34,9 +37,18 @@ from molcryst_bench.report.documentation import (
     used_settings,
 )
 from molcryst_bench.report.entries import Entry
+from molcryst_bench.report.environment import make_environment
 from molcryst_bench.report.formulas import Formula, draw_formula
+from molcryst_bench.report.items.drawing import draw_structure
+from molcryst_bench.report.items.shown import SEED as SEED_OF_ITEMS
+from molcryst_bench.report.items.shown import Item, drawn_items, show_items, worst_items
+from molcryst_bench.report.items.structures import Structures
+from molcryst_bench.report.paper.exhibits import exhibits_of, known_profiles
+from molcryst_bench.report.paper.run import Run
+from molcryst_bench.report.paper.space import published_space
 from molcryst_bench.report.results import (
     Cell,
+    Predictions,
     cell_folder,
     read_history,
     read_levels,
@@ -80,28 +92,42 @@ class Uncertain:
     deviation: str | None
 
 
-def write_site(tables: Sequence[TaskTable], leaderboard: Path, folder: Path) -> None:
+def write_site(
+    tables: Sequence[TaskTable],
+    leaderboard: Path,
+    folder: Path,
+    since: Previous | None = None,
+) -> None:
     """Write all pages, figures and assets into an empty folder.
 
     Args:
         tables: what to show.
         leaderboard: where the files of the cells lie.
         folder: becomes the site; links to cells' files assume that it lies in ``leaderboard``.
+        since: older results, if changes are to be told.
 
     Raises:
         RunError: if a file of a cell is missing or damaged.
     """
     with figure_style():
-        _Site(tables, leaderboard, folder).write()
+        _Site(tables, leaderboard, folder, since).write()
 
 
 class _Site:
-    def __init__(self, tables: Sequence[TaskTable], leaderboard: Path, folder: Path) -> None:
+    def __init__(
+        self,
+        tables: Sequence[TaskTable],
+        leaderboard: Path,
+        folder: Path,
+        since: Previous | None,
+    ) -> None:
         self.tables = tables
         self.leaderboard = leaderboard
         self.folder = folder
         self.cells = all_cells(tables)
-        self.environment = _environment()
+        self.changes = None if since is None else changes_since(since, self.cells)
+        self.structures = cache(Structures)
+        self.environment = make_environment()
         self.environment.globals |= {
             "version": version("molcryst_bench"),
             "results_sha256": checksum_of(leaderboard / "results.parquet"),
@@ -139,29 +165,43 @@ class _Site:
         if self.transfers:
             self._write_transfers()
         for table in self.tables:
+            self._write_task(table)
             for entry in table.own:
                 for cell in entry.cells:
                     self._write_cell(table, entry, cell)
             for entry in table.submitted:
                 self._write_submission(table, entry)
+            if len(table.entries) > 1:
+                self._write_comparison(table)
+        if self.changes is not None:
+            self._write(addresses.CHANGES, "changes.html", {"changes": self.changes})
+        self._write_paper()
 
     def _write_index(self) -> None:
         content = {
             "tables": self.tables,
             "overviews": [self._draw_overview(table) for table in self.tables],
-            "spreads": [self._draw_spread(table) for table in self.tables],
-            "parities": [list(self._draw_parities(table)) for table in self.tables],
-            "uncertain": [list(self._draw_uncertainties(table)) for table in self.tables],
+            "costs": [self._draw_costs(table) for table in self.tables],
             "models": self.models,
             "datasets": [facts.card for facts in self.datasets.values()],
             "searches": [found.comparison for found in self.searches],
             "transfers": in_one_line(self.transfers) if self.transfers else "",
             "cells": self.cells,
+            "changes": self.changes,
             "left_out": left_out(self.leaderboard, self._submitted_names()),
             "explanation": explain_ranks(),
-            "on_uncertainty": explain_uncertainty(),
         }
         self._write(addresses.INDEX, "index.html", content)
+
+    def _write_task(self, table: TaskTable) -> None:
+        content = {
+            "table": table,
+            "parities": list(self._draw_parities(table)),
+            "spread": self._draw_spread(table),
+            "uncertain": list(self._draw_uncertainties(table)),
+            "on_uncertainty": explain_uncertainty(),
+        }
+        self._write(addresses.task_page(table), "task.html", content)
 
     def _write_model(self, document: ModelDocument) -> None:
         page = addresses.model_page(document.name)
@@ -197,6 +237,27 @@ class _Site:
         content = {"table": table, "entry": entry, "cell": entry.cells[0], "judged": judged}
         page = addresses.submission_page(judged.submission.name)
         self._write(page, "submission.html", {**content, "card": judged.card})
+
+    def _write_paper(self) -> None:
+        """Say where the paper's tables and figures are; all other pages have been written."""
+        pages = (path.relative_to(self.folder).as_posix() for path in self.folder.rglob("*.html"))
+        comparisons = [found.comparison for found in self.searches]
+        space = published_space()
+        run = Run(self.tables, comparisons, frozenset(pages), bool(space))
+        profile = ", ".join(sorted({cell.profile for cell in self.cells}))
+        exhibits = exhibits_of(run, known_profiles())
+        content = {"exhibits": exhibits, "profile": profile, "space": space}
+        self._write(addresses.PAPER, "paper.html", content)
+
+    def _write_comparison(self, table: TaskTable) -> None:
+        structures = self.structures(table.card.name, table.first.store_digest)
+        content = {
+            "table": table,
+            "shown": compare_page(table, self.leaderboard, structures),
+            "most": MOST_ITEMS,
+            "seed": SEED,
+        }
+        self._write(addresses.compare_page(table), "compare.html", content)
 
     def _write_dataset(self, facts: DatasetFacts) -> None:
         content = {
@@ -245,6 +306,7 @@ class _Site:
 
     def _write_cell(self, table: TaskTable, entry: Entry, cell: Cell) -> None:
         folder = cell_folder(self.leaderboard, cell)
+        found = read_predictions(self.leaderboard, cell)
         content = {
             "cell": cell,
             "table": table,
@@ -254,12 +316,36 @@ class _Site:
             "hyperparameters": flatten(cell.hyperparameter_values),
             "training": flatten(cell.training_values),
             "search": flatten(cell.search_values),
+            "worst": list(self._draw_items(table, cell, worst_items(found), found)),
+            "drawn": list(self._draw_items(table, cell, drawn_items(found), found)),
+            "seed": SEED_OF_ITEMS,
         }
         self._write(addresses.cell_page(cell), "cell.html", content)
+
+    def _draw_items(
+        self, table: TaskTable, cell: Cell, places: np.ndarray, predictions: Predictions
+    ) -> Iterator[tuple[Item, str, str]]:
+        """Yield test items, each with its drawing and what that shows, if there is one."""
+        structures = self.structures(cell.dataset, cell.store_digest)
+        for item in show_items(table, predictions, places, structures):
+            address = addresses.structure_figure(cell.dataset, item.id)
+            atoms = structures.atoms(item.id)
+            if atoms is None:
+                yield item, "", ""
+            else:
+                # Of dynamics, all items have the same formula.
+                flat = table.card.force_field is None
+                yield item, address, draw_structure(atoms, self.folder / address, flat)
 
     def _draw_overview(self, table: TaskTable) -> str:
         address = addresses.task_figure("overview", table)
         return self._save(figures.overview(table), address)
+
+    def _draw_costs(self, table: TaskTable) -> tuple[str, list[Costs]] | None:
+        found = costs_of(table)
+        if not found:
+            return None
+        return self._save(draw_costs(table, found), addresses.task_figure("costs", table)), found
 
     def _draw_spread(self, table: TaskTable) -> str | None:
         drawn = uncertainty.spread(table)
@@ -335,24 +421,3 @@ class _Site:
         path = self.folder / page
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text, encoding="utf-8")
-
-
-def _environment() -> Environment:
-    environment = Environment(
-        loader=PackageLoader("molcryst_bench.report"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-    )
-    environment.globals["address"] = addresses
-    environment.filters |= {
-        "number": formatting.number,
-        "significant": formatting.significant,
-        "duration": formatting.duration,
-        "between": formatting.between,
-        "percent": formatting.percent,
-        "short": formatting.short_digest,
-    }
-    return environment

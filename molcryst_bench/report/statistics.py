@@ -1,4 +1,4 @@
-"""How sure a rank is: paired differences between models over the same resampled test items."""
+"""How sure a rank is, from paired differences over the same test items; who is on the front."""
 
 from __future__ import annotations
 
@@ -27,3 +27,18 @@ def shared_ranks(means: np.ndarray) -> list[int]:
             leader = model
         ranks.append(leader + 1)
     return ranks
+
+
+def pareto_front(costs: np.ndarray, errors: np.ndarray) -> np.ndarray:
+    """Return the places of what nothing else beats in cost and error, from the cheapest on.
+
+    Args:
+        costs: (points,).
+        errors: (points,); of equal points the first is taken.
+    """
+    order = np.lexsort((errors, costs))
+    if not len(order):
+        return order
+    least = np.minimum.accumulate(errors[order])
+    found: np.ndarray = order[np.r_[True, least[1:] < least[:-1]]]
+    return found

@@ -8,6 +8,7 @@ import numpy as np
 
 from molcryst_bench.report.searches.reading import Comparison
 from molcryst_bench.report.searches.trials import Ranked
+from molcryst_bench.report.statistics import pareto_front
 from molcryst_bench.tuning.cost import Costs
 from molcryst_bench.tuning.journal import DONE
 
@@ -27,11 +28,7 @@ class Front:
     @property
     def best(self) -> np.ndarray:
         """Places of the trials of the front, from the cheapest on, (front,)."""
-        order = np.lexsort((self.errors, self.costs))
-        least = np.minimum.accumulate(self.errors[order])
-        better = np.r_[True, least[1:] < least[:-1]]
-        found: np.ndarray = order[better]
-        return found
+        return pareto_front(self.costs, self.errors)
 
     @property
     def chosen(self) -> list[Ranked]:

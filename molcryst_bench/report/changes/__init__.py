@@ -1,0 +1,1 @@
+"""What has changed since an older table of results, such as that of the last release."""

@@ -1,0 +1,1 @@
+"""Two models of a task beside each other, item by item."""

@@ -1,0 +1,1 @@
+"""Single test items: their structures, and what models say of them."""
