@@ -21,7 +21,7 @@ from molcryst_bench.graphs.similarity.molecules import perceive
 from molcryst_bench.interpret.maps import MapQuality
 
 _COLOURS = "viridis"  # its lightness rises evenly: readable in grey and with any colour vision
-_DOTS = 200  # per inch
+_DOTS, _SCREEN_DOTS = 200, 120  # per inch
 _MOST_ATOMS = 150  # that are drawn of a structure
 
 
@@ -55,7 +55,7 @@ def draw_map_for_screens(picture: MapPicture, path: Path) -> None:
 
 
 def _figure(picture: MapPicture) -> Figure:
-    figure = Figure(figsize=(9.0, 4.2), dpi=_DOTS)
+    figure = Figure(figsize=(9.0, 4.2), dpi=_SCREEN_DOTS)
     flat = figure.add_subplot(1, 2, 1)
     solid = figure.add_subplot(1, 2, 2, projection="3d")
     low, high = np.nanquantile(picture.values, [0.01, 0.99])
@@ -75,6 +75,8 @@ def _figure(picture: MapPicture) -> Figure:
     solid.set_zlabel("UMAP 3")
     for axis in (flat.xaxis, flat.yaxis, solid.xaxis, solid.yaxis, solid.zaxis):
         axis.set_ticklabels([])
+    for axis in (solid.xaxis, solid.yaxis, solid.zaxis):
+        axis.set_pane_color((0.5, 0.5, 0.5, 0.06))
     bar = figure.colorbar(dots, ax=[flat, solid], shrink=0.8, extend="both", pad=0.08)
     bar.set_label(f"{picture.quantity} ({picture.unit})")
     return figure

@@ -87,6 +87,10 @@ class Look(Settings):
     relative_error: float | None = None  # of that, over the mean deviation of the test set
     explained: int = 0
     checked: int = 0
+    embedded: int = 0
+    draw: int = 0  # seed of all draws
+    resamples: int = 0  # for the bounds of the roughness
+    steps: int = 0  # of integrated gradients, at most
     seeds: int = 1  # that are compared
     drawn: tuple[DrawnStructure, ...] = ()
     elements: tuple[ShareRow, ...] = ()

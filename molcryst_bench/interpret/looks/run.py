@@ -69,7 +69,7 @@ def _of_model(plan: LookPlan, folder: Path) -> Look:
     embeddings, rows = _embedded(plan, store, first)
     embeddings.save(folder / EMBEDDINGS)
     mae, relative = _errors(plan.models[0])
-    return _blank(plan).model_copy(
+    return _blank(plan, embeddings).model_copy(
         update={
             "mae": mae,
             "relative_error": relative,
@@ -90,13 +90,13 @@ def _of_raw(plan: LookPlan, folder: Path) -> Look:
     except SettingsError as error:  # not for such structures
         return _blank(plan).model_copy(update={"problem": str(error)})
     embeddings.save(folder / EMBEDDINGS)
-    look = _blank(plan)
+    look = _blank(plan, embeddings)
     if np.ptp(embeddings.features, axis=0).max() == 0:
         return look.model_copy(update={"problem": _ALIKE})
     return look.model_copy(update={"roughness": _roughness(plan, embeddings)})
 
 
-def _blank(plan: LookPlan) -> Look:
+def _blank(plan: LookPlan, embeddings: Embeddings | None = None) -> Look:
     return Look(
         task=plan.task.name,
         representation=plan.representation,
@@ -105,6 +105,10 @@ def _blank(plan: LookPlan) -> Look:
         key=plan.key,
         quantity=plan.task.target,
         unit=plan.task.definition.unit,
+        draw=plan.settings.seed,
+        resamples=plan.settings.resamples,
+        steps=plan.settings.steps,
+        embedded=0 if embeddings is None else len(embeddings.ids),
     )
 
 
