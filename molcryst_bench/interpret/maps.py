@@ -32,7 +32,7 @@ def umap_map(features: np.ndarray, dimensions: int = 2, seed: int = 0) -> np.nda
     It starts from principal components (McInnes, Healy and Melville, arXiv 1802.03426). Neighbours
     are found exactly, which spares what searching for them approximately takes to be compiled.
     """
-    points = np.asarray(features, np.float32)
+    points = _wide(features, dimensions)
     count = min(NEIGHBORS, len(points) - 1)
     distance, near = NearestNeighbors(n_neighbors=count).fit(points).kneighbors(points)
     with warnings.catch_warnings():
@@ -52,8 +52,16 @@ def umap_map(features: np.ndarray, dimensions: int = 2, seed: int = 0) -> np.nda
 
 def pca_map(features: np.ndarray, dimensions: int = 2) -> np.ndarray:
     """Return the first principal components, (points, dimensions)."""
-    components: np.ndarray = PCA(dimensions, svd_solver="covariance_eigh").fit_transform(features)
+    components: np.ndarray = PCA(dimensions, svd_solver="covariance_eigh").fit_transform(
+        _wide(features, dimensions)
+    )
     return components
+
+
+def _wide(features: np.ndarray, width: int) -> np.ndarray:
+    """Return the features, with zeros beside them where they are fewer than the map has."""
+    lacking = max(0, width - features.shape[1])
+    return np.pad(np.asarray(features, np.float32), ((0, 0), (0, lacking)))
 
 
 def judge(
