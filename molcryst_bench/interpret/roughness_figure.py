@@ -75,13 +75,14 @@ def roughness_figure(results: Sequence[Roughness], found: Interval) -> Figure:
         x, y = [r.roughness for r in of_task], [r.relative_error for r in of_task]
         look = {"c": SERIES[number % len(SERIES)], "marker": _MARKERS[number % len(_MARKERS)]}
         axes.scatter(x, y, label=task, **look)  # type: ignore[arg-type]
-    _name_points(axes, results)
     axes.set_xlabel("ROGI-XD of the representation (0 smooth, 1 rough)")
     axes.set_ylabel("error over that of the mean")
     bounds = f"{found.low:.2f} to {found.high:.2f}".replace("-", "\N{MINUS SIGN}")
     value = f"{found.value:.2f}".replace("-", "\N{MINUS SIGN}")
     axes.set_title(f"Rank correlation {value} (95 % interval {bounds})")
     axes.legend()
+    figure.draw_without_rendering()  # so that all has its place
+    _name_points(axes, results)
     return figure
 
 
