@@ -217,7 +217,8 @@ def reduced(X: Any, width: int) -> np.ndarray:  # noqa: N803
     table = np.asarray(X, np.float64)
     if width > min(table.shape):
         raise SettingsError(f"{table.shape} has no {width} principal components: choose fewer")
-    components: np.ndarray = PCA(width, svd_solver="covariance_eigh").fit_transform(table)
+    solver = "covariance_eigh" if table.shape[1] <= table.shape[0] else "full"  # what is smaller
+    components: np.ndarray = PCA(width, svd_solver=solver).fit_transform(table)
     return components
 
 
