@@ -35,6 +35,7 @@ SETTINGS: dict[str, Any] = {
     "training": {"epochs": 6, "batch_size": 32},
     "training_by_dataset": {},
     "dynamics": None,
+    "interpret": None,
 }
 NUMBERS = ("mae", "rmse", "r2", "valid_mae", "key", "weights_sha256", "predictions_sha256")
 KILLS = 6

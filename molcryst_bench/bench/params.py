@@ -16,6 +16,7 @@ from molcryst_bench.base.executors import available_cores
 from molcryst_bench.base.files import whole_file
 from molcryst_bench.base.project import project_root
 from molcryst_bench.base.settings import Settings
+from molcryst_bench.bench.interpret_settings import InterpretSettings
 from molcryst_bench.bench.transfer_settings import DynamicsSettings
 from molcryst_bench.graphs.build import DatasetSettings
 from molcryst_bench.training.settings import TrainingSettings
@@ -82,6 +83,9 @@ class Params(Settings):
     )
     dynamics: DynamicsSettings | None = Field(
         default=None, description="runs of molecules that models were not trained on; none without"
+    )
+    interpret: InterpretSettings | None = Field(
+        default=None, description="which models to look into; none without"
     )
     executor: ExecutorSettings = ExecutorSettings()
     tracking: Tracking = Field(default="wandb", description="where each run is logged, or none")
@@ -209,7 +213,8 @@ def single_cell(
         training={**before.training, **of_dataset, **training},
     )
     bench = BenchSettings(tasks=[task], seeds=[seed])
-    narrowed = params.model_copy(update={"bench": bench, "models": {model: changed}})
+    changes_of_all = {"bench": bench, "models": {model: changed}, "interpret": None}
+    narrowed = params.model_copy(update=changes_of_all)
     _check_names(narrowed, PARAMS)
     return narrowed
 
@@ -232,6 +237,10 @@ def _check_names(params: Params, where: str) -> None:
         if (dataset := load_task(name).dataset) not in params.datasets:
             message = f"{where}: the task '{name}' needs the dataset '{dataset}'"
             raise SettingsError(f"{message}: add it under 'datasets'")
+    for name in params.interpret.tasks if params.interpret else ():
+        if name not in params.bench.tasks:
+            known = unknown_name("task", name, params.bench.tasks)
+            raise SettingsError(f"{where}: interpret.tasks: {known}")
     for model, settings in params.models.items():
         place = f"{where}: models.{model}.hyperparameters"
         get_model_class(model).Hyperparameters.parse(settings.hyperparameters, place)

@@ -48,6 +48,9 @@ if TYPE_CHECKING:
     show_default=True,
     help="Draw the first so many structures.",
 )
+@click.option(
+    "--steps", type=click.IntRange(min=16), default=512, help="Of the integral, at most (512)."
+)
 @click.option("--seed", type=int, default=0, show_default=True)
 @click.option(
     "--output", type=click.Path(path_type=Path), default=Path("runs/explain"), show_default=True
@@ -61,6 +64,7 @@ def explain(
     checked: bool,
     sums: bool,
     drawn: int,
+    steps: int,
     seed: int,
     output: Path,
 ) -> None:
@@ -80,7 +84,7 @@ def explain(
     predictor = load_predictor(cell)
     names, structures = _of_files(files) if tested is None else _of_test(predictor, tested, seed)
     folder = output / predictor.card.task / predictor.card.model
-    found = explain_all(predictor, structures, method, layer=layer)
+    found = explain_all(predictor, structures, method, layer=layer, most_steps=steps)
     _write_atoms(folder / "atoms.csv", names, found)
     for number, explanation in enumerate(found[:drawn], start=1):
         explanation.draw(*(folder / f"{number:03d}.{form}" for form in ("svg", "pdf", "png")))
@@ -88,7 +92,13 @@ def explain(
     if sums:
         _sums(folder, found, seed)
     if checked:
-        table = check(predictor, structures, seed=seed, progress=lambda m: click.echo(f"{m} ..."))
+        table = check(
+            predictor,
+            structures,
+            seed=seed,
+            most_steps=steps,
+            progress=lambda m: click.echo(f"{m} ..."),
+        )
         write_json(folder / "faithfulness.json", [_plain(row) for row in table])
         _show(table)
 

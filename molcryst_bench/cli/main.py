@@ -60,6 +60,10 @@ class LazyGroup(click.Group):
             "molcryst_bench.cli.transfer:transfer",
             "Run models on molecules they have not seen.",
         ),
+        "interpret": (
+            "molcryst_bench.cli.interpret:interpret",
+            "Look into all models: attributions, maps, roughness.",
+        ),
         "repro": ("molcryst_bench.cli.repro:repro", "Run the whole pipeline, as far as needed."),
         "predict": ("molcryst_bench.cli.predict:predict", "Predict with a trained model."),
         "md": ("molcryst_bench.cli.md:md", "Run molecular dynamics with a trained model."),

@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
-from concurrent.futures import BrokenExecutor, Executor, Future, as_completed
+from concurrent.futures import Executor
 from pathlib import Path
 
-from molcryst_bench.base.errors import MolcrystError, RunError
 from molcryst_bench.base.files import write_json
 from molcryst_bench.base.locks import exclusive
+from molcryst_bench.bench.pending import complain, run_pending
 from molcryst_bench.dynamics.record import TransferScore, read_score
 from molcryst_bench.dynamics.transfer_plan import DYNAMICS, TransferPlan, lock_path
 
 INDEX = "runs.json"
-_ATTEMPTS = 3  # at a run whose worker dies
 Work = Callable[[TransferPlan], TransferScore]
 OnEnd = Callable[[TransferPlan, TransferScore | None, str], None]
 """Is told of each run that has ended: its score, or why there is none."""
@@ -55,13 +54,10 @@ def run_transfers(
     folder = leaderboard / DYNAMICS
     with exclusive(lock_path(leaderboard)):
         missing = [plan for plan in plans if finished_transfer(plan) is None]
-        failures = _run_missing(missing, executor, on_end, work)
+        failures = run_pending(missing, executor, work, on_end)
         scores = [score for plan in plans if (score := finished_transfer(plan))]
         write_json(folder / INDEX, sorted(score.name for score in scores))
-    if failures:
-        lines = "\n".join(f"  {name}: {reason}" for name, reason in sorted(failures.items()))
-        head = f"{len(failures)} of {len(plans)} runs could not be done; the others are:"
-        raise RunError(f"{head}\n{lines}\nPut it right and run the same command again.")
+    complain(failures, len(plans), "runs")
     return scores
 
 
@@ -73,31 +69,3 @@ def read_transfers(leaderboard: Path) -> list[TransferScore]:
     except (OSError, ValueError):
         return []
     return [score for name in names if (score := read_score(folder / name))]
-
-
-def _run_missing(
-    missing: Sequence[TransferPlan], executor: Executor, on_end: OnEnd, work: Work
-) -> dict[str, str]:
-    """Do runs, again where a worker has died, and return why others could not be done."""
-    failures: dict[str, str] = {}
-    waiting = list(missing)
-    for attempt in range(1, _ATTEMPTS + 1):
-        futures: dict[Future[TransferScore], TransferPlan] = {
-            executor.submit(work, plan): plan for plan in waiting
-        }
-        waiting = []
-        for future in as_completed(futures):
-            plan, error = futures[future], future.exception()
-            if isinstance(error, BrokenExecutor) and attempt < _ATTEMPTS:
-                waiting.append(plan)
-                continue
-            reason = _in_words(error) if error else ""
-            failures |= {plan.name: reason} if error else {}
-            on_end(plan, None if error else future.result(), reason)
-    return failures
-
-
-def _in_words(error: BaseException) -> str:
-    if isinstance(error, BrokenExecutor):
-        return "its worker process died several times, perhaps for lack of memory"
-    return str(error) if isinstance(error, MolcrystError) else f"{type(error).__name__}: {error}"

@@ -33,7 +33,7 @@ from molcryst_bench.interpret.hooks import Layer, captured, message_layers, repl
 from molcryst_bench.models.components.pooling import pool
 from molcryst_bench.models.interface import Model
 
-_STEPS, _MOST_STEPS = 16, 512  # of the integral
+_STEPS, MOST_STEPS = 16, 512  # of the integral
 _GAP = 0.005  # of what integrated gradients should add up to
 
 
@@ -44,6 +44,7 @@ def attribute(
     *,
     layer: str | None = None,
     steps: int | None = None,
+    most_steps: int = MOST_STEPS,
 ) -> Tensor:
     """Return the share of each atom in the first target, (nodes,).
 
@@ -53,6 +54,7 @@ def attribute(
         method: ``saliency``, ``integrated``, ``grad_cam`` or ``cam``.
         layer: for ``grad_cam``, one of ``message_layers``; the last by default.
         steps: of the integral of ``integrated``; as many as it needs by default.
+        most_steps: at which the integral is left as it is.
 
     Raises:
         RunError: if the model does not allow this method.
@@ -60,7 +62,7 @@ def attribute(
     """
     model.eval()
     if method == "integrated":
-        return integrated_gradients(model, batch, steps)
+        return integrated_gradients(model, batch, steps, most_steps)
     if method == "grad_cam":
         return grad_cam(model, batch, layer)
     if method not in METHODS:
@@ -75,23 +77,25 @@ def saliency(model: Model, batch: Any) -> Tensor:
     return lengths
 
 
-def integrated_gradients(model: Model, batch: Any, steps: int | None = None) -> Tensor:
+def integrated_gradients(
+    model: Model, batch: Any, steps: int | None = None, most_steps: int = MOST_STEPS
+) -> Tensor:
     """Return the integral of the gradient along the line from no features, (nodes,).
 
     Steps are doubled until the parts of each graph add up to what they should within half a per
-    cent, 16 to 512, where their number is not given.
+    cent, 16 to ``most_steps``, where their number is not given.
     """
     if steps is not None:
         return _integral(model, batch, steps)
     nothing = masked_prediction(model, batch, torch.zeros(len(batch.z)))
     whole = masked_prediction(model, batch, torch.ones(len(batch.z))) - nothing  # (graphs,)
-    steps = _STEPS
+    steps = min(_STEPS, most_steps)
     while True:
         found = _integral(model, batch, steps)
         gap = (pool(found[:, None], batch, "sum")[:, 0] - whole).abs()
-        if steps >= _MOST_STEPS or bool((gap <= _GAP * whole.abs()).all()):
+        if steps >= most_steps or bool((gap <= _GAP * whole.abs()).all()):
             return found
-        steps *= 2
+        steps = min(2 * steps, most_steps)
 
 
 def _integral(model: Model, batch: Any, steps: int) -> Tensor:

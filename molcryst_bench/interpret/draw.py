@@ -22,7 +22,7 @@ from rdkit import Chem
 from rdkit.Chem import rdDepictor
 
 from molcryst_bench.base.files import whole_file
-from molcryst_bench.base.theme import INK, MUTED, figure_style
+from molcryst_bench.base.theme import INK, MUTED, figure_style, save_figure
 from molcryst_bench.graphs.similarity.molecules import perceive
 
 if TYPE_CHECKING:
@@ -35,6 +35,7 @@ _METHODS = {
     "saliency": "saliency",
     "cam": "CAM",
 }
+_ON_DISC = "#1f2a33"  # names on pale discs, which are pale on dark screens, too
 _CROWD = 60  # atoms, from which on there is room for the names of large discs alone
 _LARGE = 0.6
 _DOTS = 200  # per inch
@@ -64,6 +65,12 @@ def draw_explanation(explanation: Explanation, paths: Sequence[Path]) -> None:
             facts = facts if form in ("svg", "pdf") else {}
             with whole_file(path) as partial:
                 figure.savefig(partial, format=form, dpi=_DOTS, facecolor="white", metadata=facts)
+
+
+def draw_for_screens(explanation: Explanation, path: Path) -> None:
+    """Draw it as SVG, and beside it its twin for dark screens."""
+    with figure_style():
+        save_figure(_figure(explanation), path)
 
 
 def _figure(explanation: Explanation) -> Figure:
@@ -101,7 +108,7 @@ def _discs(axes: Axes, picture: Picture, explanation: Explanation, largest: floa
         if not crowded or size > _LARGE * picture.radius:
             strong = abs(value) > 0.6 * largest
             style: dict[str, Any] = {
-                "color": "white" if strong else INK,
+                "color": "white" if strong else _ON_DISC,
                 "fontsize": 8,
                 "zorder": order,
             }

@@ -12,7 +12,7 @@ import torch
 from ase import Atoms
 
 from molcryst_bench.graphs.single import build_batch
-from molcryst_bench.interpret.attributions import attribute
+from molcryst_bench.interpret.attributions import MOST_STEPS, attribute
 from molcryst_bench.training.predict import Predictor, load_predictor, split_by_structure
 from molcryst_bench.training.regressor import Regressor, frozen
 
@@ -46,6 +46,7 @@ def explain(
     method: str = "integrated",
     *,
     layer: str | None = None,
+    most_steps: int = MOST_STEPS,
 ) -> list[Explanation]:
     """Explain what a trained model predicts for structures.
 
@@ -57,6 +58,7 @@ def explain(
         method: ``integrated``, ``grad_cam``, ``saliency`` or ``cam``; see
             ``molcryst_bench.interpret.attributions``.
         layer: for ``grad_cam``; the last by default.
+        most_steps: of the integral of ``integrated``, which is left as it is there.
 
     Raises:
         BadRecordError: if a structure cannot be right.
@@ -65,7 +67,10 @@ def explain(
     """
     model = predictor if isinstance(predictor, Predictor) else load_predictor(predictor)
     predicted = model.of_members(structures).values.mean(0).tolist()
-    members = [values_of(each, model, structures, method, layer) for each in model.members]
+    members = [
+        values_of(each, model, structures, method, layer, most_steps=most_steps)
+        for each in model.members
+    ]
     values = split_by_structure(np.mean(members, 0), structures)
     card = model.card
     return [
@@ -80,21 +85,29 @@ def values_of(
     structures: Sequence[Atoms],
     method: str,
     layer: str | None = None,
+    steps: int | None = None,
+    most_steps: int = MOST_STEPS,
 ) -> np.ndarray:
     """Return what one model of a predictor says about all atoms, (atoms of all structures,)."""
     parts = []
     for start in range(0, len(structures), _BATCH):
         batch = graphs_of(predictor, structures[start : start + _BATCH])
-        parts.append(scaled_values(regressor, batch, method, layer))
+        parts.append(scaled_values(regressor, batch, method, layer, steps, most_steps))
     return np.concatenate(parts)
 
 
 def scaled_values(
-    regressor: Regressor, batch: Batch, method: str, layer: str | None = None
+    regressor: Regressor,
+    batch: Batch,
+    method: str,
+    layer: str | None = None,
+    steps: int | None = None,
+    most_steps: int = MOST_STEPS,
 ) -> np.ndarray:
     """Return the values of the atoms of a batch in the unit of the target, (nodes,)."""
     with frozen(regressor):
-        found = attribute(regressor.model, batch, method, layer=layer)
+        how = {"layer": layer, "steps": steps, "most_steps": most_steps}
+        found = attribute(regressor.model, batch, method, **how)  # type: ignore[arg-type]
     return (found.double() * regressor.scaler.scale).cpu().numpy()
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
 from itertools import pairwise
 from typing import NamedTuple
 
@@ -15,13 +17,15 @@ from scipy import stats
 from scipy.spatial.transform import Rotation
 
 from molcryst_bench.base.errors import RunError
-from molcryst_bench.interpret.attributions import METHODS, masked_prediction
+from molcryst_bench.interpret.attributions import METHODS, MOST_STEPS, masked_prediction
 from molcryst_bench.interpret.explain import graphs_of, values_of
 from molcryst_bench.training.predict import Predictor, split_by_structure
 from molcryst_bench.training.regressor import Regressor
 
 RANDOM = "random"  # the method that knows nothing: the test of the tests
 _STEPS = np.linspace(0, 1, 11)  # of the share of atoms that are taken away
+_FEW_STEPS = 16  # of integrals, where what is tested does not depend on them
+_SOME_STEPS = 64  # of those of a network that has learnt nothing
 _ORDERS = 5  # random ones to compare with, for each structure
 _SYMMETRIC = ("CH4", "C6H6", "C2H4", "C2H2", "NH3")  # in these, atoms of an element are equivalent
 
@@ -56,6 +60,7 @@ def check(
     methods: Sequence[str] = tuple(METHODS),
     *,
     seed: int = 0,
+    most_steps: int = MOST_STEPS,
     progress: Progress = lambda method: None,
 ) -> list[Faithfulness]:
     """Test every method that the model allows, and random attributions, on structures.
@@ -65,47 +70,112 @@ def check(
         structures: of its test set, say.
         methods: names as in ``attribute``; ``random`` is tested, too.
         seed: of random orders, weights, rotations and attributions.
+        most_steps: of the integrals of ``integrated``, which are left as they are there.
         progress: told which method is being tested.
     """
+    tested = _Tested(predictor, structures, seed, most_steps)
     found = []
     for method in [*methods, RANDOM]:
         progress(method)
         try:
-            found.append(_check(predictor, structures, method, seed))
+            found.append(tested.by(method))
         except RunError:  # CAM, where the readout is not linear
             continue
     return found
 
 
-def _check(
-    predictor: Predictor, structures: Sequence[Atoms], method: str, seed: int
-) -> Faithfulness:
-    model = predictor.members[0]
-    values = _values(model, predictor, structures, method, seed)
-    other = _values(_with_random_weights(model, seed), predictor, structures, method, seed + 1)
-    integrated = _values(model, predictor, structures, "integrated", seed)
-    symmetric = _symmetric(predictor, structures)
-    deletion, insertion = _curves(model, predictor, structures, values, seed)
-    return Faithfulness(
-        method,
-        deletion,
-        insertion,
-        _correlation(values, other),
-        _spread_of_equivalent(_values(model, predictor, symmetric, method, seed), symmetric),
-        _change_on_rotation(model, predictor, structures, method, seed),
-        _correlation(values, integrated),
-        _between_seeds(predictor, structures, method, seed),
-    )
+@dataclass(frozen=True)
+class _Tested:
+    """A model, the structures that it is tested on, and the seed of all that is random."""
 
+    predictor: Predictor
+    structures: Sequence[Atoms]
+    seed: int
+    most_steps: int
 
-def _values(
-    model: Regressor, predictor: Predictor, structures: Sequence[Atoms], method: str, seed: int
-) -> list[np.ndarray]:
-    """Return the attributions of each structure, (atoms,)."""
-    if method == RANDOM:
-        draw = np.random.default_rng(seed)
-        return [draw.normal(size=len(atoms)) for atoms in structures]
-    return split_by_structure(values_of(model, predictor, structures, method), structures)
+    @property
+    def model(self) -> Regressor:
+        return self.predictor.members[0]
+
+    @cached_property
+    def integrated(self) -> list[np.ndarray]:
+        return self.values(self.model, self.structures, "integrated")
+
+    @cached_property
+    def without_knowledge(self) -> Regressor:
+        return _with_random_weights(self.model, self.seed)
+
+    @cached_property
+    def symmetric(self) -> list[Atoms]:
+        return _symmetric(self.structures)
+
+    def by(self, method: str) -> Faithfulness:
+        """Put one method to all tests."""
+        values = self.integrated
+        if method != "integrated":
+            values = self.values(self.model, self.structures, method)
+        other = self.values(self.without_knowledge, self.structures, method, 1, _SOME_STEPS)
+        equivalent = self.values(self.model, self.symmetric, method, steps=_FEW_STEPS)
+        deletion, insertion = _curves(
+            self.model, self.predictor, self.structures, values, self.seed
+        )
+        return Faithfulness(
+            method,
+            deletion,
+            insertion,
+            _correlation(values, other),
+            _spread_of_equivalent(equivalent, self.symmetric),
+            self.change_on_rotation(method),
+            _correlation(values, self.integrated),
+            self.between_seeds(method, values),
+        )
+
+    def values(
+        self,
+        model: Regressor,
+        structures: Sequence[Atoms],
+        method: str,
+        more: int = 0,
+        steps: int | None = None,
+    ) -> list[np.ndarray]:
+        """Return the attributions of each structure, (atoms,); random ones by the seed and more."""
+        if method == RANDOM:
+            draw = np.random.default_rng(self.seed + more)
+            return [draw.normal(size=len(atoms)) for atoms in structures]
+        how = {"steps": steps, "most_steps": self.most_steps}
+        found = values_of(model, self.predictor, structures, method, **how)  # type: ignore[arg-type]
+        return split_by_structure(found, structures)
+
+    def change_on_rotation(self, method: str) -> float:
+        """Return the largest change of a value; it does not depend on the steps of an integral."""
+        few = list(self.structures[:8])
+        turn = Rotation.random(rng=self.seed).as_matrix()
+        turned = [atoms.copy() for atoms in few]
+        for atoms in turned:
+            atoms.positions = atoms.positions @ turn.T
+            atoms.cell = atoms.cell.array @ turn.T
+        pairs = zip(
+            self.values(self.model, few, method, steps=_FEW_STEPS),
+            self.values(self.model, turned, method, steps=_FEW_STEPS),
+            strict=True,
+        )
+        return max(float(np.abs(a - b).max() / max(np.abs(a).max(), 1e-12)) for a, b in pairs)
+
+    def between_seeds(self, method: str, values: list[np.ndarray]) -> Mean | None:
+        """Return how like the values are to those of the other seeds, of which there may be none.
+
+        Args:
+            method: of the attributions.
+            values: of the first model.
+        """
+        others = self.predictor.members[1:]
+        if not others:
+            return None
+        of_members = [values] + [
+            self.values(member, self.structures, method, number)
+            for number, member in enumerate(others, start=1)
+        ]
+        return _mean(np.nanmean([_ranks(a, b) for a, b in pairwise(of_members)], 0))
 
 
 def _curves(
@@ -169,13 +239,12 @@ def _with_random_weights(model: Regressor, seed: int) -> Regressor:
     return other
 
 
-def _symmetric(predictor: Predictor, structures: Sequence[Atoms]) -> list[Atoms]:
+def _symmetric(structures: Sequence[Atoms]) -> list[Atoms]:
     """Return structures in which all atoms of an element are equivalent.
 
     For crystals these have all twelve nearest neighbours at one distance, so that no list of twelve
     cuts through a shell.
     """
-    del predictor
     if not any(atoms.pbc.any() for atoms in structures):
         return [molecule(name) for name in _SYMMETRIC]
     gold = bulk("Cu", "fcc", a=3.75, cubic=True)
@@ -192,36 +261,6 @@ def _spread_of_equivalent(values: Sequence[np.ndarray], structures: Sequence[Ato
         for element in set(atoms.numbers.tolist()):
             largest = max(largest, float(np.ptp(found[atoms.numbers == element])) / scale)
     return largest
-
-
-def _change_on_rotation(
-    model: Regressor, predictor: Predictor, structures: Sequence[Atoms], method: str, seed: int
-) -> float:
-    few = list(structures[:8])
-    turn = Rotation.random(rng=seed).as_matrix()
-    turned = [atoms.copy() for atoms in few]
-    for atoms in turned:
-        atoms.positions = atoms.positions @ turn.T
-        atoms.cell = atoms.cell.array @ turn.T
-    pairs = zip(
-        _values(model, predictor, few, method, seed),
-        _values(model, predictor, turned, method, seed),
-        strict=True,
-    )
-    return max(float(np.abs(a - b).max() / max(np.abs(a).max(), 1e-12)) for a, b in pairs)
-
-
-def _between_seeds(
-    predictor: Predictor, structures: Sequence[Atoms], method: str, seed: int
-) -> Mean | None:
-    if len(predictor.members) < 2:
-        return None
-    of_members = [
-        _values(member, predictor, structures, method, seed + number)
-        for number, member in enumerate(predictor.members)
-    ]
-    ranks = [_ranks(a, b) for a, b in pairwise(of_members)]
-    return _mean(np.nanmean(ranks, 0))
 
 
 def _correlation(a: Sequence[np.ndarray], b: Sequence[np.ndarray]) -> Mean:

@@ -16,11 +16,12 @@ from rdkit import Chem
 from rdkit.Chem import rdDepictor
 
 from molcryst_bench.base.files import whole_file
-from molcryst_bench.base.theme import figure_style
+from molcryst_bench.base.theme import figure_style, save_figure
 from molcryst_bench.graphs.similarity.molecules import perceive
 from molcryst_bench.interpret.maps import MapQuality
 
 _COLOURS = "viridis"  # its lightness rises evenly: readable in grey and with any colour vision
+_DOTS, _SCREEN_DOTS = 200, 120  # per inch
 _MOST_ATOMS = 150  # that are drawn of a structure
 
 
@@ -40,32 +41,45 @@ class MapPicture(NamedTuple):
 def draw_map(picture: MapPicture, paths: Sequence[Path]) -> None:
     """Draw both maps side by side, as SVG, PDF or PNG by the suffixes; dots are pixels in all."""
     with figure_style():
-        figure = Figure(figsize=(9.0, 4.2))
-        flat = figure.add_subplot(1, 2, 1)
-        solid = figure.add_subplot(1, 2, 2, projection="3d")
-        low, high = np.nanquantile(picture.values, [0.01, 0.99])
-        style: dict[str, Any] = {
-            "c": picture.values,
-            "cmap": _COLOURS,
-            "vmin": low,
-            "vmax": high,
-            "s": max(0.4, 4e4 / len(picture.values) ** 1.15),
-            "linewidths": 0,
-            "rasterized": True,
-        }
-        dots = flat.scatter(*picture.flat.T, **style)
-        solid.scatter(*picture.solid.T, **style)
-        flat.set(xlabel="UMAP 1", ylabel="UMAP 2", title=picture.title)
-        solid.set(xlabel="UMAP 1", ylabel="UMAP 2", title=_numbers(picture.quality))
-        solid.set_zlabel("UMAP 3")
-        for axis in (flat.xaxis, flat.yaxis, solid.xaxis, solid.yaxis, solid.zaxis):
-            axis.set_ticklabels([])
-        bar = figure.colorbar(dots, ax=[flat, solid], shrink=0.8, extend="both", pad=0.08)
-        bar.set_label(f"{picture.quantity} ({picture.unit})")
+        figure = _figure(picture)
         for path in paths:
             with whole_file(path) as partial:
                 form = path.suffix[1:].lower()
-                figure.savefig(partial, format=form, dpi=200, facecolor="white")
+                figure.savefig(partial, format=form, dpi=_DOTS, facecolor="white")
+
+
+def draw_map_for_screens(picture: MapPicture, path: Path) -> None:
+    """Draw both as SVG, and beside it its twin for dark screens."""
+    with figure_style():
+        save_figure(_figure(picture), path)
+
+
+def _figure(picture: MapPicture) -> Figure:
+    figure = Figure(figsize=(9.0, 4.2), dpi=_SCREEN_DOTS)
+    flat = figure.add_subplot(1, 2, 1)
+    solid = figure.add_subplot(1, 2, 2, projection="3d")
+    low, high = np.nanquantile(picture.values, [0.01, 0.99])
+    style: dict[str, Any] = {
+        "c": picture.values,
+        "cmap": _COLOURS,
+        "vmin": low,
+        "vmax": high,
+        "s": max(0.4, 4e4 / len(picture.values) ** 1.15),
+        "linewidths": 0,
+        "rasterized": True,
+    }
+    dots = flat.scatter(*picture.flat.T, **style)
+    solid.scatter(*picture.solid.T, **style)
+    flat.set(xlabel="UMAP 1", ylabel="UMAP 2", title=picture.title)
+    solid.set(xlabel="UMAP 1", ylabel="UMAP 2", title=_numbers(picture.quality))
+    solid.set_zlabel("UMAP 3")
+    for axis in (flat.xaxis, flat.yaxis, solid.xaxis, solid.yaxis, solid.zaxis):
+        axis.set_ticklabels([])
+    for axis in (solid.xaxis, solid.yaxis, solid.zaxis):
+        axis.set_pane_color((0.5, 0.5, 0.5, 0.06))
+    bar = figure.colorbar(dots, ax=[flat, solid], shrink=0.8, extend="both", pad=0.08)
+    bar.set_label(f"{picture.quantity} ({picture.unit})")
+    return figure
 
 
 def _numbers(quality: Sequence[MapQuality]) -> str:

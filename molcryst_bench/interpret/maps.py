@@ -29,26 +29,39 @@ class MapQuality(NamedTuple):
 def umap_map(features: np.ndarray, dimensions: int = 2, seed: int = 0) -> np.ndarray:
     """Return the map of UMAP, (points, dimensions); equal seeds give equal maps.
 
-    It starts from principal components (McInnes, Healy and Melville, arXiv 1802.03426).
+    It starts from principal components (McInnes, Healy and Melville, arXiv 1802.03426). Neighbours
+    are found exactly, which spares what searching for them approximately takes to be compiled.
     """
+    points = _wide(features, dimensions)
+    count = min(NEIGHBORS, len(points) - 1)
+    distance, near = NearestNeighbors(n_neighbors=count).fit(points).kneighbors(points)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         from umap import UMAP
 
         found = UMAP(
             n_components=dimensions,
-            n_neighbors=min(NEIGHBORS, len(features) - 1),
+            n_neighbors=count,
+            precomputed_knn=(near.astype(np.int32), distance.astype(np.float32)),
             random_state=seed,
             n_jobs=1,
             init="pca",
-        ).fit_transform(np.asarray(features, np.float32))
+        ).fit_transform(points)
     return np.asarray(found)
 
 
 def pca_map(features: np.ndarray, dimensions: int = 2) -> np.ndarray:
     """Return the first principal components, (points, dimensions)."""
-    components: np.ndarray = PCA(dimensions, svd_solver="covariance_eigh").fit_transform(features)
+    components: np.ndarray = PCA(dimensions, svd_solver="covariance_eigh").fit_transform(
+        _wide(features, dimensions)
+    )
     return components
+
+
+def _wide(features: np.ndarray, width: int) -> np.ndarray:
+    """Return the features, with zeros beside them where they are fewer than the map has."""
+    lacking = max(0, width - features.shape[1])
+    return np.pad(np.asarray(features, np.float32), ((0, 0), (0, lacking)))
 
 
 def judge(

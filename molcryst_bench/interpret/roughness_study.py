@@ -15,6 +15,7 @@ from molcryst_bench.interpret.pairs import largest_distance, pairs_of
 from molcryst_bench.interpret.roughness import Axis, normalised, roughness_on
 
 Progress = Callable[[int, int], None]
+_AXES: tuple[Axis, ...] = ("distance", "clusters")
 
 
 def _silent(done: int, total: int) -> None:
@@ -98,19 +99,42 @@ def rogi_interval(
         seed: of the draws.
         progress: told how many of how many resamples are done.
     """
+    return rogi_intervals(
+        X, y, metric, resamples=resamples, coverage=coverage, seed=seed, progress=progress
+    )[axis]
+
+
+def rogi_intervals(
+    X: Any,  # noqa: N803
+    y: Any,
+    metric: str = "euclidean",
+    *,
+    resamples: int = 200,
+    coverage: float = 0.95,
+    seed: int = 0,
+    progress: Progress = _silent,
+) -> dict[Axis, Interval]:
+    """Return both indices with bounds, from the same resamples; see ``rogi_interval``."""
     largest = largest_distance(X, metric)
     whole = pairs_of(X, metric, largest)
-    labels = normalised(y, whole.points)
-    value = roughness_on(Dendrogram.of(whole), labels, axis)
-    draw, found = np.random.default_rng(seed), []
+    labels, tree = normalised(y, whole.points), Dendrogram.of(whole)
+    values = {axis: roughness_on(tree, labels, axis) for axis in _AXES}
+    found: dict[Axis, list[float]] = {axis: [] for axis in _AXES}
+    draw = np.random.default_rng(seed)
     for done in range(resamples):
         counts = np.bincount(draw.integers(0, whole.points, whole.points), minlength=whole.points)
         rows = np.flatnonzero(counts)
         tree = Dendrogram.of(pairs_of(_rows(X, rows, metric), metric, largest))
-        found.append(roughness_on(tree, labels[rows], axis, counts[rows]))
+        for axis in _AXES:
+            found[axis].append(roughness_on(tree, labels[rows], axis, counts[rows]))
         progress(done + 1, resamples)
+    return {axis: _centred(values[axis], found[axis], coverage) for axis in _AXES}
+
+
+def _centred(value: float, resampled: list[float], coverage: float) -> Interval:
+    """Return bounds around a value that are as wide as the spread of its resamples."""
     tails = [(1 - coverage) / 2, (1 + coverage) / 2]
-    low, high = value + np.quantile(found, tails) - np.mean(found)
+    low, high = value + np.quantile(resampled, tails) - np.mean(resampled)
     return Interval(value, float(low), float(high))
 
 
@@ -193,7 +217,8 @@ def reduced(X: Any, width: int) -> np.ndarray:  # noqa: N803
     table = np.asarray(X, np.float64)
     if width > min(table.shape):
         raise SettingsError(f"{table.shape} has no {width} principal components: choose fewer")
-    components: np.ndarray = PCA(width, svd_solver="covariance_eigh").fit_transform(table)
+    solver = "covariance_eigh" if table.shape[1] <= table.shape[0] else "full"  # what is smaller
+    components: np.ndarray = PCA(width, svd_solver=solver).fit_transform(table)
     return components
 
 

@@ -8,6 +8,8 @@ import re
 from pathlib import Path
 from urllib.parse import quote
 
+from molcryst_bench.interpret.looks.plan import INTERPRET
+from molcryst_bench.interpret.looks.record import Look
 from molcryst_bench.report.entries import Entry
 from molcryst_bench.report.results import Cell
 from molcryst_bench.report.searches.reading import Comparison, SearchTable
@@ -19,6 +21,8 @@ TRANSFER = "transfer.html"
 PAPER = "paper.html"
 CHANGES = "changes.html"
 RESULTS = "../results.parquet"  # beside the site
+INTERPRETATION = "interpretation.html"
+ROUGHNESS = "figures/interpretation/roughness.svg"
 STYLE = "assets/style.css"
 SCRIPT = "assets/tables.js"
 THEME_SCRIPT = "assets/theme.js"
@@ -85,6 +89,21 @@ def transfer_anchor(of: MoleculeScores) -> str:
 def transfer_figure(kind: str, of: MoleculeScores) -> str:
     """Return the address of a figure about it."""
     return _figure("transfer", _task(of.task), slug(of.molecule), kind)
+
+
+def interpretation_page(task: str) -> str:
+    """Return the address of the page about looks into the models of a task."""
+    return f"interpretation/{_task(task)}.html"
+
+
+def interpretation_figure(look: Look, name: str) -> str:
+    """Return the address of a drawing that a look has left behind, or of another figure."""
+    return _figure("interpretation", _task(look.task), slug(look.representation), name)
+
+
+def interpretation_file(look: Look, name: str) -> str:
+    """Return the address of a file of a look, which lies beside the site."""
+    return posixpath.join("..", INTERPRET, look.place, name)
 
 
 def anchor(table: TaskTable) -> str:

@@ -7,7 +7,10 @@ from pathlib import Path
 
 from molcryst_bench.base.files import whole_file, whole_folder
 from molcryst_bench.dynamics.transfers import read_transfers
+from molcryst_bench.interpret.looks.stage import read_looks
 from molcryst_bench.report.changes.previous import Previous, last_release
+from molcryst_bench.report.interpretation.markdown import render_looks
+from molcryst_bench.report.interpretation.tables import tasks_of
 from molcryst_bench.report.markdown import render_markdown
 from molcryst_bench.report.site import write_site
 from molcryst_bench.report.tables import build_tables
@@ -45,6 +48,7 @@ def write_report(leaderboard: Path, since: Previous | None = None) -> ReportPath
     with whole_folder(paths.site) as partial:
         write_site(tables, leaderboard, partial, since or last_release(leaderboard))
     transfers = render_transfers(molecules_of(read_transfers(leaderboard)))
+    looks = render_looks(tasks_of(read_looks(leaderboard)))
     with whole_file(paths.markdown) as partial:
-        partial.write_text(render_markdown(tables) + transfers, encoding="utf-8")
+        partial.write_text(render_markdown(tables) + transfers + looks, encoding="utf-8")
     return paths

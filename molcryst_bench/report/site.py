@@ -22,6 +22,7 @@ from molcryst_bench.bench.searches import SEARCHES
 from molcryst_bench.dynamics.transfers import read_transfers
 from molcryst_bench.graphs.split import SUBSETS
 from molcryst_bench.graphs.store import open_store
+from molcryst_bench.interpret.looks.stage import read_looks
 from molcryst_bench.report import addresses, figures, uncertainty
 from molcryst_bench.report.changes.found import changes_since
 from molcryst_bench.report.changes.previous import Previous
@@ -39,6 +40,9 @@ from molcryst_bench.report.documentation import (
 from molcryst_bench.report.entries import Entry
 from molcryst_bench.report.environment import make_environment
 from molcryst_bench.report.formulas import Formula, draw_formula
+from molcryst_bench.report.interpretation import found as interpretation
+from molcryst_bench.report.interpretation import pages
+from molcryst_bench.report.interpretation.tables import TaskLooks, tasks_of
 from molcryst_bench.report.items.drawing import draw_structure
 from molcryst_bench.report.items.shown import SEED as SEED_OF_ITEMS
 from molcryst_bench.report.items.shown import Item, drawn_items, show_items, worst_items
@@ -153,6 +157,10 @@ class _Site:
     def transfers(self) -> list[MoleculeScores]:
         return molecules_of(read_transfers(self.leaderboard))
 
+    @cached_property
+    def interpretations(self) -> list[TaskLooks]:
+        return tasks_of(read_looks(self.leaderboard))
+
     def write(self) -> None:
         shutil.copytree(_ASSETS, self.folder / "assets")
         self._write_index()
@@ -164,6 +172,8 @@ class _Site:
             self._write_search(found)
         if self.transfers:
             self._write_transfers()
+        if self.interpretations:
+            self._write_interpretations()
         for table in self.tables:
             self._write_task(table)
             for entry in table.own:
@@ -186,6 +196,7 @@ class _Site:
             "datasets": [facts.card for facts in self.datasets.values()],
             "searches": [found.comparison for found in self.searches],
             "transfers": in_one_line(self.transfers) if self.transfers else "",
+            "interpretations": interpretation.in_one_line(self.interpretations),
             "cells": self.cells,
             "changes": self.changes,
             "left_out": left_out(self.leaderboard, self._submitted_names()),
@@ -218,6 +229,9 @@ class _Site:
             "document": document,
             "formulas": self._draw_formulas(document.blocks),
             "results": results,
+            "atoms": pages.atoms_of(
+                document.name, self.interpretations, self.leaderboard, pages.keep_in(self.folder)
+            ),
             "hyperparameters": hyperparameters,
             "fields": {field.name: field for field in document.fields},
             "training": used_settings(
@@ -303,6 +317,16 @@ class _Site:
         ]
         content = {"molecules": molecules, "explanation": explain_scores()}
         self._write(addresses.TRANSFER, "transfer.html", content)
+
+    def _write_interpretations(self) -> None:
+        drawn = interpretation.draw_roughness_of(self.interpretations)
+        content = {**pages.overview(self.interpretations), "drawn": drawn, "figure": None}
+        if drawn:
+            content["figure"] = self._save(drawn.figure, addresses.ROUGHNESS)
+        self._write(addresses.INTERPRETATION, "interpretation.html", content)
+        for of in self.interpretations:
+            content = pages.task_page(of, self.leaderboard, pages.keep_in(self.folder))
+            self._write(addresses.interpretation_page(of.task), "interpretation_task.html", content)
 
     def _write_cell(self, table: TaskTable, entry: Entry, cell: Cell) -> None:
         folder = cell_folder(self.leaderboard, cell)

@@ -43,7 +43,8 @@ def call(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) ->
 
 
 @pytest.mark.parametrize(
-    "verb", ["", "data", "train", "bench", "repro", "predict", "md", "transfer", "report"]
+    "verb",
+    ["", "data", "train", "bench", "repro", "predict", "md", "transfer", "interpret", "report"],
 )
 def test_help_imports_nothing_heavy(verb: str) -> None:
     """What makes it answer at once."""

@@ -1,0 +1,1 @@
+"""What looking into models has found, as tables, figures and pages."""
