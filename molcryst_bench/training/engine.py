@@ -15,9 +15,9 @@ from typing import Any
 import lightning as L
 import torch
 from lightning.fabric.plugins.environments.cluster_environment import ClusterEnvironment
-from lightning.pytorch.callbacks import EMAWeightAveraging
 from lightning.pytorch.strategies import DDPStrategy, Strategy
 
+from molcryst_bench.training.averaging import MovingAverage
 from molcryst_bench.training.data import TaskData
 from molcryst_bench.training.health import Health
 from molcryst_bench.training.history import Epoch, History
@@ -68,7 +68,7 @@ def train(
     module = TrainingModule(regressor, data.task, settings, steps, history.errors)
     callbacks: list[L.Callback] = [Health(), history, Steps(history, on_step)]
     if settings.average:
-        callbacks.append(EMAWeightAveraging(decay=settings.average))
+        callbacks.append(MovingAverage(settings.average))
     if checkpoint is not None:
         callbacks.append(Checkpoints(checkpoint, checkpoint_seconds))
     ordered = _ByEpoch(batches, lambda: module.current_epoch)
