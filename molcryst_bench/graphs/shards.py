@@ -51,9 +51,14 @@ class StoreFiles(WrapperStore[Store]):
         return found
 
 
+def is_remote(path: str) -> bool:
+    """Return whether a path is an fsspec URL."""
+    return "://" in path or "::" in path
+
+
 def open_files(path: str, storage_options: Mapping[str, Any] | None = None) -> StoreFiles:
     """Return the files under a local path or an fsspec URL, without asking for any of them."""
-    if "://" not in path and "::" not in path:
+    if not is_remote(path):
         return StoreFiles(LocalStore(path, read_only=True))
     options = dict(storage_options or {})
     # The error of the file system says more than "missing", such as that there is no such bucket.

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
+from functools import partial
 from itertools import cycle, islice
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import torch
 from torch import Tensor
@@ -16,11 +17,14 @@ from torch_geometric.data import Batch
 from molcryst_bench.graphs.flat import FlatGraphs, join_graphs
 from molcryst_bench.graphs.loader import Loader
 from molcryst_bench.graphs.scratch import Scratch
+from molcryst_bench.graphs.shards import is_remote
 
 if TYPE_CHECKING:
     from molcryst_bench.graphs.store import GraphStore
 
-_BLOCK_BYTES = 8 << 20  # decoded; a few chunks of each array
+T = TypeVar("T")
+
+_BLOCK_BYTES = 16 << 20  # decoded; many chunks of each array, few of them wanted in part
 _BLOCKS_AT_ONCE = 8  # blocks that are shuffled together
 
 
@@ -29,8 +33,9 @@ class StreamLoader(Loader):
 
     The store is read in blocks of consecutive graphs. With ``shuffle`` the blocks come in random
     order, and a few of them are mixed at a time, so that an epoch is nearly as random as one from
-    memory; its order depends on the seed alone. The next blocks are read in a thread while the
-    present ones are used.
+    memory; its order depends on the seed alone. Of a remote store, the next blocks are read in a
+    thread while the present ones are used. Local ones are read when they are wanted, by two
+    threads: decoding beside the loops of batches, both would wait for Python's lock and for memory.
     """
 
     def __init__(
@@ -82,24 +87,24 @@ class StreamLoader(Loader):
         return batches + [(graphs, each) for each in rest]
 
     def _windows(self, generator: torch.Generator) -> Iterator[tuple[FlatGraphs, Tensor]]:
-        """Read a few blocks at a time, one window ahead, and yield them with the rows to take."""
+        """Read a few blocks at a time, and yield them with the rows to take."""
         blocks = self._blocks()
         if self.shuffle:
             order = torch.randperm(len(blocks), generator=generator).tolist()
             blocks = [blocks[number] for number in order]
         windows = [blocks[i : i + _BLOCKS_AT_ONCE] for i in range(0, len(blocks), _BLOCKS_AT_ONCE)]
-        with ThreadPoolExecutor(max_workers=1) as reader, self._two_scratches() as scratches:
-            coming: deque[Future[tuple[FlatGraphs, Tensor]]] = deque()
-            for window, scratch in zip(windows, cycle(scratches), strict=False):
-                coming.append(reader.submit(self._read, window, scratch))
-                if len(coming) == 2:
-                    yield coming.popleft().result()
-            yield from (last.result() for last in coming)
+        ahead = is_remote(self.store.path)
+        with self._lent_scratches(2 if ahead else 1) as scratches:
+            reads = (
+                partial(self._read, window, scratch)
+                for window, scratch in zip(windows, cycle(scratches), strict=False)
+            )
+            yield from _one_ahead(reads) if ahead else (read() for read in reads)
 
     @contextmanager
-    def _two_scratches(self) -> Iterator[list[Scratch]]:
-        """Lend memory for the present window and the coming one, kept from epoch to epoch."""
-        lent = self._scratches or [Scratch(), Scratch()]
+    def _lent_scratches(self, count: int) -> Iterator[list[Scratch]]:
+        """Lend memory for as many windows, kept from epoch to epoch."""
+        lent = self._scratches or [Scratch() for _ in range(count)]
         self._scratches = []  # another epoch that begins before this ends gets its own
         try:
             yield lent
@@ -131,3 +136,14 @@ class StreamLoader(Loader):
             read += part.stop - part.start
         graphs = FlatGraphs.from_store(self.store, self.targets, parts, scratch)
         return graphs, torch.cat(places)
+
+
+def _one_ahead(reads: Iterable[Callable[[], T]]) -> Iterator[T]:
+    """Yield what each call returns, while a thread makes the next call."""
+    with ThreadPoolExecutor(max_workers=1) as reader:
+        coming: deque[Future[T]] = deque()
+        for read in reads:
+            coming.append(reader.submit(read))
+            if len(coming) == 2:
+                yield coming.popleft().result()
+        yield from (last.result() for last in coming)
