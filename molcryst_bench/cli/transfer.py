@@ -7,20 +7,14 @@ from typing import TYPE_CHECKING
 
 import click
 
-if TYPE_CHECKING:
-    from collections.abc import Callable
+from molcryst_bench.cli.stages import placed, site_of, tell_untrained, teller
 
+if TYPE_CHECKING:
     from molcryst_bench.dynamics.record import TransferScore
-    from molcryst_bench.dynamics.transfer_plan import TransferPlan
 
 
 @click.command()
-@click.option("--workers", type=click.IntRange(min=1), help="In place of the settings.")
-@click.option(
-    "--executor",
-    metavar="NAME",
-    help="A .yaml file, or the name of one in conf/executors, in place of params.yaml.",
-)
+@placed
 @click.option(
     "--output",
     type=click.Path(path_type=Path),
@@ -33,49 +27,23 @@ def transfer(workers: int | None, executor: str | None, output: Path | None) -> 
     on. Models and molecules are those of params.yaml.
     """
     from molcryst_bench.base.project import leaderboard_folder
-    from molcryst_bench.bench.executors.choose import choose_site
     from molcryst_bench.bench.params import load_params
     from molcryst_bench.cli.console import shown
     from molcryst_bench.dynamics.transfer_plan import plan_transfers
-    from molcryst_bench.dynamics.transfers import run_transfers
+    from molcryst_bench.dynamics.transfers import finished_transfer, run_transfers
     from molcryst_bench.report.transfers.build import write_transfer_report
     from molcryst_bench.report.transfers.tables import molecules_of
 
     params, leaderboard = load_params(), leaderboard_folder()
-    settings = params.executor
-    chosen = choose_site(
-        executor or settings.site, workers, settings.threads, settings.worker_count()
-    )
+    site = site_of(params, workers, executor)
     found = plan_transfers(params, leaderboard)
-    if found.untrained:
-        missing = ", ".join(found.untrained)
-        click.echo(f"Not trained yet, so left out: {missing}", err=True)
-    tell = _teller(found.plans)
-    with chosen.site.executor(leaderboard) as pool:
+    tell_untrained(found.untrained)
+    tell = teller(found.plans, finished_transfer, "runs", _in_words)
+    with site.executor(leaderboard) as pool:
         scores = run_transfers(found.plans, leaderboard, pool, tell)
     if output is not None:
         text = write_transfer_report(molecules_of(scores), output)
         click.echo(f"Tables and figures: {shown(text)}")
-
-
-def _teller(
-    plans: list[TransferPlan],
-) -> Callable[[TransferPlan, TransferScore | None, str], None]:
-    """Say how many runs there are, and return what says how each has ended."""
-    from molcryst_bench.dynamics.transfers import finished_transfer
-
-    missing = sum(finished_transfer(plan) is None for plan in plans)
-    ended = 0
-    click.echo(f"{len(plans)} runs, {len(plans) - missing} of them done before")
-
-    def tell(plan: TransferPlan, score: TransferScore | None, reason: str) -> None:
-        nonlocal ended
-        ended += 1
-        words = f"failed: {reason}" if score is None else _in_words(score)
-        colour = "red" if score is None else None
-        click.secho(f"{ended}/{missing} {plan.name}: {words}", fg=colour)
-
-    return tell
 
 
 def _in_words(score: TransferScore) -> str:
