@@ -63,6 +63,7 @@ class Campaign:
         shutil.copytree(built_project, root)
         settings = yaml.safe_load((REPOSITORY / "conf/quick.yaml").read_text())
         settings |= {"datasets": {"qm9": {}}, "tracking": "none", "profile": "small"}
+        settings["interpret"] = None
         settings["bench"] = {"tasks": ["qm9/homo", "qm9/zpve"], "seeds": [0]}
         settings["training_by_dataset"] = {}
         settings["models"] = {name: settings["models"][name] for name in MODELS}
