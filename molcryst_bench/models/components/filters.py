@@ -11,11 +11,10 @@ from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
 from molcryst_bench.models.components.activations import shifted_softplus
-from molcryst_bench.models.components.linear import multiply
+from molcryst_bench.models.components.linear import multiply, multiply_sigmoid
 from molcryst_bench.models.components.neighbors import Neighbors
 
 _BLOCK = 2**18  # numbers of a filter that stay in a core's cache from one step to the next
-_LOG2_E = math.log2(math.e)
 
 
 def filtered_sum(
@@ -45,7 +44,8 @@ def filtered_sum(
         weights = (into.weight, into.bias, out.weight, out.bias)
         inputs = (x, *weights, radial, envelope, neighbors)
         sums: Tensor = _BlockedSum.apply(*inputs)  # type: ignore[no-untyped-call]
-        return sums
+        if sums.sum().isfinite():
+            return sums
     weight = out(shifted_softplus(into(radial)))  # (edges, width)
     return neighbors.convolve(x, weight * envelope[:, None])
 
@@ -65,13 +65,18 @@ class _Block(NamedTuple):
     """Some of the edges, and their ends."""
 
     radial: Tensor  # (edges, radials)
-    envelope: Tensor  # (edges, 1)
+    envelope: Tensor  # (edges,)
     sender: Tensor  # (edges,)
     receiver: Tensor  # (edges,)
 
 
 class _BlockedSum(torch.autograd.Function):
-    """The same as above, block of edges by block, so that filters are not sent to memory."""
+    r"""The same as above, block of edges by block, so that filters are not sent to memory.
+
+    With :math:`q = \sigma(-x)`, which comes with the product of matrices, the shifted softplus is
+    :math:`-\ln q - \ln 2` and its derivative :math:`1 - q`. Where q is too small for its type the
+    sums are not finite.
+    """
 
     @staticmethod
     def forward(
@@ -88,12 +93,15 @@ class _BlockedSum(torch.autograd.Function):
         from molcryst_bench.models.components import filter_loops  # takes time to import
 
         sums, kept = torch.zeros(x.shape, dtype=x.dtype), []
+        into, out = (-w1, -b1), (-w2, b2 - math.log(2.0) * w2.sum(1))
         for block in _blocks(radial, envelope, neighbors, x.shape[1]):
-            hidden = _shifted_softplus(multiply(block.radial, w1, b1))  # (edges, width)
-            weight = multiply(hidden, w2, b2).mul_(block.envelope)
-            arrays = _arrays(x, weight, block.sender, block.receiver, sums)
+            q = multiply_sigmoid(block.radial, *into)  # (edges, width)
+            hidden = q.log()
+            weight = multiply(hidden, *out)
+            ends = (block.sender, block.receiver)
+            arrays = _arrays(x, weight, block.envelope, *ends, sums)
             filter_loops.convolve(neighbors.paired, *arrays)
-            kept += [hidden, weight]
+            kept += [q, hidden, weight]
         ctx.save_for_backward(x, w1, b1, w2, b2, radial, envelope, *kept)
         ctx.neighbors = neighbors
         return sums
@@ -108,38 +116,27 @@ class _BlockedSum(torch.autograd.Function):
             torch.zeros(each.shape, dtype=each.dtype) for each in (x, w1, b1, w2, b2)
         )
         for_w1, for_b1, for_w2, for_b2 = for_weights
-        for block, hidden, weight in zip(
-            _blocks(radial, envelope, ctx.neighbors, x.shape[1]), kept[::2], kept[1::2], strict=True
-        ):
+        blocks = _blocks(radial, envelope, ctx.neighbors, x.shape[1])
+        for block, q, hidden, weight in zip(blocks, *(kept[i::3] for i in range(3)), strict=True):
             for_weight = torch.empty_like(weight)  # (edges, width)
             ends = (block.sender, block.receiver)
-            arrays = _arrays(x, weight, *ends, gradient, for_x, for_weight)
+            arrays = _arrays(x, weight, block.envelope, *ends, gradient, for_x, for_weight)
             filter_loops.convolve_gradient(ctx.neighbors.paired, *arrays)
-            for_weight.mul_(block.envelope)
-            for_hidden = multiply(for_weight, w2.T).mul_(_slope(hidden))
-            for_w2 += multiply(hidden.T, for_weight.T).T
+            for_hidden = multiply(for_weight, w2.T)
+            for_hidden.addcmul_(for_hidden, q, value=-1)
+            for_w2 -= multiply(hidden.T, for_weight.T).T
             for_b2 += for_weight.sum(0)
             for_w1 += multiply(block.radial.T, for_hidden.T).T
             for_b1 += for_hidden.sum(0)
+        for_w2 -= math.log(2.0) * for_b2[:, None]
         return for_x, *for_weights, None, None, None
 
 
 def _blocks(radial: Tensor, envelope: Tensor, neighbors: Neighbors, width: int) -> Iterator[_Block]:
     size = max(_BLOCK * torch.get_num_threads() // width, 1)
-    everything = (radial, envelope[:, None], neighbors.sender, neighbors.receiver)
+    everything = (radial, envelope, neighbors.sender, neighbors.receiver)
     return map(_Block, *(torch.split(each, size) for each in everything))
 
 
 def _arrays(*tensors: Tensor) -> list[Any]:
     return [each.detach().contiguous().numpy() for each in tensors]
-
-
-def _shifted_softplus(x: Tensor) -> Tensor:
-    """Return the shifted softplus by powers of two, which torch computes faster than those of e."""
-    power = x.abs().mul_(-_LOG2_E).exp2_()  # e^-|x|
-    return x.clamp_(min=0).add_(power.log1p_()).sub_(math.log(2.0))
-
-
-def _slope(value: Tensor) -> Tensor:
-    r"""Return the derivative of the shifted softplus from its value, :math:`1 - e^{-y} / 2`."""
-    return value.mul(-_LOG2_E).exp2_().mul_(-0.5).add_(1.0)

@@ -35,20 +35,21 @@ class Neighbors:
         return cls(sender, receiver, vector, vector.norm(dim=1), paired)
 
     def directed(self) -> Neighbors:
-        """Return the same with an edge for each direction: all pairs, then all of them reversed.
+        """Return the same with an edge for each direction, each pair followed by its reverse.
 
-        What was computed for pairs, such as a filter, is brought to the same order by ``both``.
+        What was computed for pairs, such as a filter, is brought to the same order by ``both``. Its
+        second use comes next after the first, while it is in the processor's cache.
         """
         if not self.paired:
             return self
-        sender = torch.cat([self.sender, self.receiver])
-        receiver = torch.cat([self.receiver, self.sender])
-        vector = torch.cat([self.vector, -self.vector])
+        sender = torch.stack([self.sender, self.receiver], 1).flatten()
+        receiver = torch.stack([self.receiver, self.sender], 1).flatten()
+        vector = torch.stack([self.vector, -self.vector], 1).flatten(0, 1)
         return Neighbors(sender, receiver, vector, self.both(self.distance), paired=False)
 
     def both(self, values: Tensor) -> Tensor:
         """Repeat what is the same in both directions, (edges, ...), for ``directed``."""
-        return torch.cat([values, values]) if self.paired else values
+        return torch.stack([values, values], 1).flatten(0, 1) if self.paired else values
 
     def collect(self, messages: Tensor, nodes: int) -> Tensor:
         """Sum the messages (edges, ...) of directed edges at their receivers to (nodes, ...)."""

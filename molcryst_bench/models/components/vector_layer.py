@@ -96,8 +96,7 @@ class Back(NamedTuple):
     gathered: Tensor
 
 
-_GIVEN = len(State._fields) + len(Seen._fields) + len(Weights._fields)
-_BETWEEN = len(Between._fields)
+_SEEN = slice(1 + len(State._fields), 1 + len(State._fields) + len(Seen._fields))
 
 
 class Pass(NamedTuple):
@@ -293,7 +292,8 @@ class _Value(torch.autograd.Function):
             return None, *found, *_none(done.weights)
         given = [each for each in gradients[2:] if each is not None]  # all of them or none
         more = Between(*given) if given else None
-        state, seen, back = ctx.layer.back(done, after, more, not ctx.settled)
+        around = not ctx.settled and any(ctx.needs_input_grad[_SEEN])
+        state, seen, back = ctx.layer.back(done, after, more, around)
         weights = ctx.layer.for_weights(done, back) if weights_are_wanted() else None
         return None, *state, *(seen or _none(done.seen)), *(weights or _none(done.weights))
 
