@@ -1,10 +1,12 @@
-"""What a graph costs among a million of them in memory, and among ten thousand."""
+"""What a graph costs among a million of them, in memory and on disk, and among ten thousand."""
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Iterator
 from dataclasses import fields, replace
 from itertools import islice
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -13,8 +15,12 @@ from torch_geometric.data import Batch
 
 from benchmarks.compare import Row, compare
 from benchmarks.data import MOLECULES, qm9_store
+from benchmarks.large import write_large_store
+from benchmarks.loading import exhaust
 from molcryst_bench.graphs.flat import FlatGraphs, join_graphs
 from molcryst_bench.graphs.loader import GraphLoader
+from molcryst_bench.graphs.store import GraphStore, open_store
+from molcryst_bench.graphs.stream import StreamLoader
 
 FEW, MANY = 10_000, 1_000_000
 BATCH, BATCHES = 128, 400  # in each round
@@ -22,22 +28,49 @@ ROUNDS = 21
 
 
 def rows() -> list[Row]:
-    """Return the row on scale; a ratio of 1 means that a graph costs the same."""
+    """Return the rows on scale; a ratio of 1 means that a graph costs the same."""
+    return [_in_memory(), _streamed()]
+
+
+def _in_memory() -> Row:
     graphs = qm9_store().graphs.with_targets(["homo"])
     few = _endless(graphs.take(torch.arange(FEW)))
     many = _endless(repeated(graphs, MANY // MOLECULES))
-    return [
-        compare(
-            "QM9 graphs in batches of 128, a million in memory",
-            "ourselves with ten thousand in memory",
+    return compare(
+        "QM9 graphs in batches of 128, a million in memory",
+        "ourselves with ten thousand in memory",
+        "graphs/s",
+        BATCH * BATCHES,
+        lambda: _take(many),
+        lambda: _take(few),
+        limit=lambda rate: (
+            "the million is not in the processor's caches: half a kilobyte of a graph comes from "
+            "memory at random, in nine lines or more"
+        ),
+        rounds=ROUNDS,
+    )
+
+
+def _streamed() -> Row:
+    source = qm9_store()
+    gigabytes = MANY * source.bytes_per_graph / 1e9
+    with tempfile.TemporaryDirectory(dir=Path(__file__).parent, prefix="many-store.zarr-") as made:
+        path = write_large_store(source, Path(made), gigabytes, lambda done, of: None)
+        many, few = _stream(open_store(path), MANY), _stream(source, FEW)
+        return compare(
+            "QM9 graphs in batches of 128, a million on disk",
+            "ourselves with ten thousand on disk",
             "graphs/s",
-            BATCH * BATCHES,
-            lambda: _take(many),
-            lambda: _take(few),
-            limit=lambda rate: "the million is not in the processor's caches",
-            rounds=ROUNDS,
+            MANY,
+            lambda: exhaust(many),
+            lambda: [exhaust(few) for _ in range(MANY // FEW)],
+            limit=lambda rate: "blocks of graphs are shuffled in windows of one size",
         )
-    ]
+
+
+def _stream(store: GraphStore, graphs: int) -> StreamLoader:
+    rows = torch.arange(graphs)
+    return StreamLoader(store, rows, targets=["homo"], batch_size=BATCH, shuffle=True, seed=0)
 
 
 def repeated(graphs: FlatGraphs, times: int) -> FlatGraphs:
