@@ -116,6 +116,11 @@ def task_page(table: TaskTable) -> str:
     return f"tasks/{_task(table.task)}/{slug(table.split)}.html"
 
 
+def table_files(table: TaskTable) -> str:
+    """Return the address of the files of a table, without what their names end in."""
+    return f"tables/{anchor(table)}"
+
+
 def compare_page(table: TaskTable) -> str:
     """Return the address of the page that compares two models of a table."""
     return f"compare/{_task(table.task)}/{slug(table.split)}.html"

@@ -50,6 +50,7 @@ from molcryst_bench.report.items.structures import Structures
 from molcryst_bench.report.paper.exhibits import exhibits_of, known_profiles
 from molcryst_bench.report.paper.run import Run
 from molcryst_bench.report.paper.space import published_space
+from molcryst_bench.report.quoted import quoted_results
 from molcryst_bench.report.results import (
     Cell,
     Predictions,
@@ -61,6 +62,7 @@ from molcryst_bench.report.results import (
 from molcryst_bench.report.searches.found import Findings, findings_of
 from molcryst_bench.report.searches.reading import read_comparisons
 from molcryst_bench.report.submissions.shown import left_out
+from molcryst_bench.report.table_files import write_table_files
 from molcryst_bench.report.tables import TaskTable, all_cells, explain_ranks, explain_uncertainty
 from molcryst_bench.report.transfers.found import draw_molecule, in_one_line
 from molcryst_bench.report.transfers.tables import MoleculeScores, explain_scores, molecules_of
@@ -191,6 +193,7 @@ class _Site:
         content = {
             "tables": self.tables,
             "overviews": [self._draw_overview(table) for table in self.tables],
+            "quoted": [quoted_results(table) for table in self.tables],
             "costs": [self._draw_costs(table) for table in self.tables],
             "models": self.models,
             "datasets": [facts.card for facts in self.datasets.values()],
@@ -205,12 +208,16 @@ class _Site:
         self._write(addresses.INDEX, "index.html", content)
 
     def _write_task(self, table: TaskTable) -> None:
+        quoted = quoted_results(table)
+        files = write_table_files(table, quoted, self.folder / addresses.table_files(table))
         content = {
             "table": table,
             "parities": list(self._draw_parities(table)),
             "spread": self._draw_spread(table),
             "uncertain": list(self._draw_uncertainties(table)),
             "on_uncertainty": explain_uncertainty(),
+            "quoted": quoted,
+            "files": [path.relative_to(self.folder).as_posix() for path in files],
         }
         self._write(addresses.task_page(table), "task.html", content)
 

@@ -1,0 +1,76 @@
+"""Results that others have published, quoted beside ours as they state them."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from molcryst_bench.base.errors import SettingsError
+from molcryst_bench.base.project import dataset_folder
+from molcryst_bench.base.settings import Settings
+from molcryst_bench.report.tables import TaskTable
+from molcryst_bench.sources.card import Citation
+
+PUBLISHED = "published.yaml"
+_NAMES = {"forces_mae": "Force MAE", "mae": "MAE"}
+
+
+class Publication(Settings):
+    """Errors that one publication reports for one model, and how they came about."""
+
+    model: str
+    conditions: str = Field(description="of training and test, and what differs from here")
+    citation: Citation
+    quantity: Literal["mae", "forces_mae"] = "mae"
+    unit: str
+    errors: dict[str, float] = Field(description="of each target or molecule")
+
+
+class Publications(Settings):
+    """The file ``published.yaml`` beside the card of a dataset."""
+
+    results: tuple[Publication, ...]
+
+
+class Quoted(Settings):
+    """What a publication says about one task."""
+
+    model: str
+    quantity: str
+    error: float
+    unit: str
+    conditions: str
+    citation: Citation
+
+
+def quoted_results(table: TaskTable) -> list[Quoted]:
+    """Return what others have published about the task of a table, the least errors first.
+
+    Raises:
+        SettingsError: if ``published.yaml`` cannot be read, or has another unit than the table.
+    """
+    path = dataset_folder(table.card.name) / PUBLISHED
+    if not path.exists():
+        return []
+    units = {"mae": table.first.error_unit, "forces_mae": table.first.forces_unit}
+    name, found = table.task.partition("/")[2], []
+    for one in Publications.load(path).results:
+        if name not in one.errors:
+            continue
+        if one.unit != units[one.quantity]:
+            message = f"{path}: {one.model}: {one.quantity} of {table.task} is in {one.unit}, here"
+            raise SettingsError(f"{message} it is in {units[one.quantity]}: convert it")
+        found.append(_quoted(one, name))
+    return sorted(found, key=lambda each: (each.quantity, each.error))
+
+
+def _quoted(one: Publication, name: str) -> Quoted:
+    return Quoted(
+        model=one.model,
+        quantity=_NAMES[one.quantity],
+        error=one.errors[name],
+        unit=one.unit,
+        conditions=one.conditions,
+        citation=one.citation,
+    )
