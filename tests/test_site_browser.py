@@ -10,10 +10,18 @@ from urllib.parse import unquote, urlsplit
 
 import pytest
 from axe_playwright_python.base import AXE_SCRIPT
+from handmade import REPOSITORY
 from playwright.sync_api import Browser, Page, sync_playwright
 from report_data import MODELS, FakeModel, make_project
+from search_tables import write_search
+from test_report_interpretation import LOOKS, put
+from test_report_submissions import write_good
+from transfer_scores import put_transfers
 
+from molcryst_bench.bench.result import RESULTS
+from molcryst_bench.bench.searches import SEARCHES
 from molcryst_bench.report.build import write_report
+from molcryst_bench.report.quoted import PUBLISHED
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
@@ -41,9 +49,17 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
         LONG: FakeModel(0.9),
         "<script>alert(1)</script>": FakeModel(0.8, hyperparameters={"layers": [64] * 40}),
     }
+    leaderboard = make_project(root, models)
+    shutil.copy(REPOSITORY / "datasets/qm9" / PUBLISHED, root / "datasets/qm9")
+    write_good(leaderboard, leaderboard / "submissions" / "my-model")
+    for method in ("cbo", "random"):
+        for seed in range(2):
+            write_search(leaderboard / RESULTS / SEARCHES, method, seed)
+    put(leaderboard, LOOKS)
+    put_transfers(leaderboard)
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(root)
-        return write_report(make_project(root, models)).site
+        return write_report(leaderboard).site
 
 
 @pytest.fixture(scope="module")
@@ -152,7 +168,7 @@ def test_a_click_sorts_a_column_by_value(site: Path, watched: tuple[Page, list[s
     assert header.get_attribute("aria-sort") == "ascending"
     # As text, 1,000 would come before 241.
     shown = table.locator("td.parameters").all_inner_texts()
-    assert shown == ["1", "241", "1,000", "1,000", "455,809"]
+    assert shown == ["1", "241", "1,000", "1,000", "1,234", "455,809"]
     header.get_by_role("button").click()
     assert header.get_attribute("aria-sort") == "descending"
     assert models.first.inner_text() == "schnet"
@@ -183,12 +199,12 @@ def test_without_scripts_the_tables_are_all_there(site: Path, browser: Browser) 
     page = context.new_page()
     page.goto((site / "index.html").as_uri())
     assert page.locator("table.board").count() == 2
-    assert page.locator("table.board").first.locator("tbody tr").count() == 5
+    assert page.locator("table.board").first.locator("tbody tr").count() == 6
     assert not page.locator(".filter").first.is_visible()
     page.goto((site / COMPARE).as_uri())
     assert page.locator("noscript p").is_visible()
     assert not page.locator("#comparing").is_visible()
-    assert page.locator("table.board tbody tr").count() == 10  # pairs of five models
+    assert page.locator("table.board tbody tr").count() == 15  # pairs of six models
     context.close()
 
 
@@ -267,18 +283,18 @@ def test_filters_hide_rows_and_say_so(site: Path, watched: tuple[Page, list[str]
     page.goto((site / "index.html").as_uri())
     group = page.get_by_role("group", name="Filter of qm9/homo")
     rows = page.locator("table.board").first.locator("tbody tr:visible")
-    assert group.get_by_role("status").inner_text() == "5 of 5 models"
+    assert group.get_by_role("status").inner_text() == "6 of 6 models"
 
     group.get_by_label("Kind of model").select_option("baseline")
     assert set(rows.locator("th").all_inner_texts()) == {"mean", "ridge"}
     group.get_by_label("Name contains").press_sequentially(" RIDG")
     assert rows.locator("th").all_inner_texts() == ["ridge"]
-    assert group.get_by_role("status").inner_text() == "1 of 5 models"
+    assert group.get_by_role("status").inner_text() == "1 of 6 models"
     group.get_by_label("Name contains").fill("no such model")
     assert rows.count() == 0
     group.get_by_label("Name contains").fill("")
     group.get_by_label("Kind of model").select_option("all")
-    assert rows.count() == 5
+    assert rows.count() == 6
     assert page.locator("table.board").nth(1).locator("tbody tr:visible").count() == 5
     assert problems == []
 

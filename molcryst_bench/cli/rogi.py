@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 @click.option(
     "--metric",
     type=click.Choice(["euclidean", "cityblock", "cosine", "tanimoto"]),
-    help="Between structures: Tanimoto for fingerprints, else Euclidean, by default.",
+    help="Between structures: Tanimoto for whole fingerprints, else Euclidean, by default.",
 )
 @click.option("--width", type=click.IntRange(min=1), help="Compare this many principal components.")
 @click.option("--most", type=click.IntRange(min=3), help="Take this many structures at random.")
@@ -67,7 +67,8 @@ def rogi(
     points = []
     for path in tables:
         given = _chosen(Embeddings.load(path), most, seed)
-        chosen = metric or METRIC.get(given.facts["model"], "euclidean")
+        own = METRIC.get(given.facts["model"], "euclidean")
+        chosen = metric or (own if width is None else "euclidean")  # components are no bits
         features = given.features if width is None else reduced(given.features, width)
         size = f"{len(features):,} structures, {features.shape[1]} features, {chosen}"
         click.echo(f"{given.name}: {size}{_error(given)}")

@@ -194,6 +194,8 @@ def test_commands(cells: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     assert "tanimoto" in output
     assert "ROGI-XD" in output
     assert "Rank correlation" in output
+    output = _run("rogi", *tables, "--width", "2")
+    assert output.count("2 features, euclidean") == 2  # components of bits are no bits
 
 
 def _run(*words: object) -> str:
