@@ -23,7 +23,7 @@ SETTINGS: dict[str, Any] = {
     "models": {
         "mean": {},
         "ridge": {},
-        "schnet": {"hyperparameters": {"width": 16, "interactions": 1, "gaussians": 8}},
+        "schnet": {"hyperparameters": {"width": 32, "interactions": 1, "gaussians": 8}},
     },
     "training": {"epochs": 6, "batch_size": 32},
     "training_by_dataset": {},
