@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any
 
 import torch
@@ -88,18 +89,23 @@ class _Product(torch.autograd.Function):
 
 
 def _takes_onednn(x: Tensor, weight: Tensor) -> bool:
-    """Return whether oneDNN multiplies these, in full float32 precision.
-
-    On processors that are not Intel's, MKL, which torch takes by itself, leaves half of vector
-    units of 512 bits idle. With those of 256 it is the faster one, most of all for weights.
-    """
-    if torch.compiler.is_compiling():  # the compiler knows torch's own products
+    """Return whether oneDNN multiplies these, in full float32 precision."""
+    if not _onednn_is_faster() or torch.compiler.is_compiling():  # compilers know torch's own
         return False
     return (
         x.numel() * weight.shape[0] >= _WORTHWHILE
         and x.device.type == "cpu"
         and x.dtype == weight.dtype == torch.float32
-        and torch.backends.cpu.get_cpu_capability() == "AVX512"
-        and torch.backends.mkldnn.is_available()  # type: ignore[no-untyped-call]
         and not torch.is_autocast_enabled("cpu")
     )
+
+
+@cache
+def _onednn_is_faster() -> bool:
+    """Return whether this processor is one for oneDNN.
+
+    On processors that are not Intel's, MKL, which torch takes by itself, leaves half of vector
+    units of 512 bits idle. With those of 256 it is the faster one, most of all for weights.
+    """
+    has_onednn: bool = torch.backends.mkldnn.is_available()  # type: ignore[no-untyped-call]
+    return has_onednn and torch.backends.cpu.get_cpu_capability() == "AVX512"
