@@ -90,7 +90,7 @@ class _Product(torch.autograd.Function):
 
 def _takes_onednn(x: Tensor, weight: Tensor) -> bool:
     """Return whether oneDNN multiplies these, in full float32 precision."""
-    if not _onednn_is_faster() or torch.compiler.is_compiling():  # compilers know torch's own
+    if torch.compiler.is_compiling() or not _onednn_is_faster():  # compilers know torch's own
         return False
     return (
         x.numel() * weight.shape[0] >= _WORTHWHILE
