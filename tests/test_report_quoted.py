@@ -16,7 +16,7 @@ from test_report_site import Page
 
 from molcryst_bench.base.errors import SettingsError
 from molcryst_bench.report.build import write_report
-from molcryst_bench.report.quoted import PUBLISHED, Publications, quoted_results
+from molcryst_bench.report.quoted import PUBLISHED, Publications
 from molcryst_bench.report.table_files import render_csv, render_json
 from molcryst_bench.report.tables import build_tables
 from molcryst_bench.sources.card import load_card
@@ -52,7 +52,7 @@ def test_every_publication_is_of_a_target_in_its_unit(path: Path) -> None:
 
 def test_they_stand_on_the_site_and_in_the_tables(leaderboard: Path) -> None:
     (table,) = build_tables(leaderboard)
-    quoted = quoted_results(table)
+    quoted = table.quoted
     assert [one.error for one in quoted] == [20.3, 24.6, 27.6, 41, 43]
     assert quoted[0].model == "TorchMD-NET"
     paths = write_report(leaderboard)
@@ -78,20 +78,19 @@ def test_what_a_publication_says_is_shown_as_text(leaderboard: Path) -> None:
 
 def test_another_unit_is_refused(leaderboard: Path) -> None:
     change(leaderboard, unit="eV")
-    (table,) = build_tables(leaderboard)
     with pytest.raises(SettingsError, match=r"SchNet: mae of qm9/homo is in eV.*meV"):
-        quoted_results(table)
+        build_tables(leaderboard)
 
 
 def test_files_hold_the_numbers_of_the_table(leaderboard: Path) -> None:
     (table,) = build_tables(leaderboard)
-    quoted = quoted_results(table)
-    rows = list(csv.DictReader(io.StringIO(render_csv(table, quoted))))
+    quoted = table.quoted
+    rows = list(csv.DictReader(io.StringIO(render_csv(table))))
     mine = [row for row in rows if row["Source"] == "computed"]
     assert [row["MAE (meV)"] for row in mine] == list(table.column("mae").texts)
     assert len(rows) == len(mine) + len(quoted)
     assert rows[-1]["MAE (meV)"] == f"{quoted[-1].error:g}"
-    content = json.loads(render_json(table, quoted))
+    content = json.loads(render_json(table))
     values = [row["MAE (meV)"]["value"] for row in content["models"]]
     assert values == [entry.mae.mean for entry in table.entries]
     assert content["store_digest"] == table.first.store_digest

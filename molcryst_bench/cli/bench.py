@@ -7,18 +7,11 @@ from typing import TYPE_CHECKING
 
 import click
 
+from molcryst_bench.cli.stages import placed
+
 if TYPE_CHECKING:
     from molcryst_bench.bench.cell import CellPlan
     from molcryst_bench.bench.executors.choose import Chosen
-
-_workers_option = click.option(
-    "--workers", type=click.IntRange(min=1), help="In place of the settings."
-)
-_executor_option = click.option(
-    "--executor",
-    metavar="NAME",
-    help="A .yaml file, or the name of one in conf/executors, in place of params.yaml.",
-)
 
 
 @click.group()
@@ -27,8 +20,7 @@ def bench() -> None:
 
 
 @bench.command("run")
-@_workers_option
-@_executor_option
+@placed
 def run_command(workers: int | None, executor: str | None) -> None:
     """Run every model on every task with every seed, except what is done already.
 
@@ -39,8 +31,7 @@ def run_command(workers: int | None, executor: str | None) -> None:
 
 @bench.command("retry")
 @click.argument("cells", nargs=-1)
-@_workers_option
-@_executor_option
+@placed
 def retry_command(cells: tuple[str, ...], workers: int | None, executor: str | None) -> None:
     """Run again what has failed, or those of CELLS that have: molcryst bench retry 'qm9/*'."""
     from fnmatch import fnmatchcase

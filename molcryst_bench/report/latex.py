@@ -18,25 +18,31 @@ _SPECIAL = {
 }
 
 
-def render_latex(table: TaskTable, quoted: Sequence[Quoted]) -> str:
+def render_latex(table: TaskTable) -> str:
     """Return the main columns of a table, and below a rule what is quoted, with its source."""
     columns = [column for key in _KEYS for column in table.columns if column.key == key]
     headers = [column.header for column in columns]
     rows = zip(*(column.texts for column in columns), strict=True)
     lines = [_line(headers), r"\midrule", *map(_line, rows)]
-    if quoted:
-        lines += [r"\midrule", *(_line(_beside(one, headers)) for one in quoted)]
-    notes = [f"% {one.model} is quoted: doi {one.citation.doi}. {one.conditions}" for one in quoted]
+    if table.quoted:
+        lines += [r"\midrule", *(_line(_beside(one, headers)) for one in table.quoted)]
+    notes = [
+        f"{one.model} is quoted: doi {one.citation.doi}. {one.conditions}" for one in table.quoted
+    ]
     body = [r"\toprule", *lines, r"\bottomrule"]
     alignment = "l" + "r" * (len(columns) - 1)
-    title = f"% {table.title}, profile {table.profile}: {table.scope}"
+    title = f"{table.title}, profile {table.profile}: {table.scope}"
     environment = [f"\\begin{{tabular}}{{{alignment}}}", *body, r"\end{tabular}"]
-    return "\n".join([title, *notes, *environment]) + "\n"
+    return "\n".join([*map(_comment, [title, *notes]), *environment]) + "\n"
 
 
 def escape(text: str) -> str:
     """Return text that LaTeX shows as it is."""
     return "".join(_SPECIAL.get(sign, sign) for sign in text)
+
+
+def _comment(text: str) -> str:
+    return f"% {' '.join(text.split())}"
 
 
 def _line(cells: Iterable[str]) -> str:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 from molcryst_bench.report.columns import Column
 from molcryst_bench.report.formatting import short_digest
-from molcryst_bench.report.quoted import Quoted, quoted_results
+from molcryst_bench.report.quoted import Quoted
 from molcryst_bench.report.tables import TaskTable, explain_ranks, explain_uncertainty
 
 _LEFT_ALIGNED = ("model", "method", "setting")
@@ -22,25 +22,24 @@ def render_markdown(tables: Sequence[TaskTable]) -> str:
 
 def _section(table: TaskTable) -> str:
     blocks = [f"## {escape(table.title)}", _facts(table), render_rows(table.columns)]
-    blocks += [_quotes(quoted_results(table))]
+    blocks += [_quotes(table.quoted)]
     blocks += ["### Uncertainty", escape(table.too_little_covered)]
     return "\n\n".join(filter(None, [*blocks, render_rows(table.uncertainty)]))
 
 
 def _quotes(quoted: Sequence[Quoted]) -> str:
     """Return what others have published, with sources; nothing if nothing is known."""
+    if not quoted:
+        return ""
     lines = [
-        escape(
+        "- "
+        + escape(
             f"{one.model} (quoted): {one.quantity} {one.error:g} {one.unit}; {one.conditions}. "
             f"{one.citation.text}, doi {one.citation.doi}"
         )
         for one in quoted
     ]
-    return (
-        "\n".join(["Published by others, not computed here:", "", *(f"- {line}" for line in lines)])
-        if lines
-        else ""
-    )
+    return "\n".join(["Published by others, not computed here:", "", *lines])
 
 
 def _facts(table: TaskTable) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Literal
 
 from pydantic import Field
@@ -9,11 +10,11 @@ from pydantic import Field
 from molcryst_bench.base.errors import SettingsError
 from molcryst_bench.base.project import dataset_folder
 from molcryst_bench.base.settings import Settings
-from molcryst_bench.report.tables import TaskTable
 from molcryst_bench.sources.card import Citation
 
 PUBLISHED = "published.yaml"
-_NAMES = {"forces_mae": "Force MAE", "mae": "MAE"}
+Quantity = Literal["mae", "forces_mae"]
+_NAMES: dict[Quantity, str] = {"forces_mae": "Force MAE", "mae": "MAE"}
 
 
 class Publication(Settings):
@@ -22,7 +23,7 @@ class Publication(Settings):
     model: str
     conditions: str = Field(description="of training and test, and what differs from here")
     citation: Citation
-    quantity: Literal["mae", "forces_mae"] = "mae"
+    quantity: Quantity = "mae"
     unit: str
     errors: dict[str, float] = Field(description="of each target or molecule")
 
@@ -44,25 +45,29 @@ class Quoted(Settings):
     citation: Citation
 
 
-def quoted_results(table: TaskTable) -> list[Quoted]:
-    """Return what others have published about the task of a table, the least errors first.
+def quoted_results(task: str, units: Mapping[Quantity, str | None]) -> tuple[Quoted, ...]:
+    """Return what others have published about a task, the least errors first.
+
+    Args:
+        task: its name.
+        units: of our errors.
 
     Raises:
-        SettingsError: if ``published.yaml`` cannot be read, or has another unit than the table.
+        SettingsError: if ``published.yaml`` cannot be read, or has other units than ours.
     """
-    path = dataset_folder(table.card.name) / PUBLISHED
+    dataset, _, name = task.partition("/")
+    path = dataset_folder(dataset) / PUBLISHED
     if not path.exists():
-        return []
-    units = {"mae": table.first.error_unit, "forces_mae": table.first.forces_unit}
-    name, found = table.task.partition("/")[2], []
+        return ()
+    found = []
     for one in Publications.load(path).results:
         if name not in one.errors:
             continue
         if one.unit != units[one.quantity]:
-            message = f"{path}: {one.model}: {one.quantity} of {table.task} is in {one.unit}, here"
+            message = f"{path}: {one.model}: {one.quantity} of {task} is in {one.unit}, here"
             raise SettingsError(f"{message} it is in {units[one.quantity]}: convert it")
         found.append(_quoted(one, name))
-    return sorted(found, key=lambda each: (each.quantity, each.error))
+    return tuple(sorted(found, key=lambda each: (each.quantity, each.error)))
 
 
 def _quoted(one: Publication, name: str) -> Quoted:

@@ -50,7 +50,6 @@ from molcryst_bench.report.items.structures import Structures
 from molcryst_bench.report.paper.exhibits import exhibits_of, known_profiles
 from molcryst_bench.report.paper.run import Run
 from molcryst_bench.report.paper.space import published_space
-from molcryst_bench.report.quoted import quoted_results
 from molcryst_bench.report.results import (
     Cell,
     Predictions,
@@ -193,7 +192,6 @@ class _Site:
         content = {
             "tables": self.tables,
             "overviews": [self._draw_overview(table) for table in self.tables],
-            "quoted": [quoted_results(table) for table in self.tables],
             "costs": [self._draw_costs(table) for table in self.tables],
             "models": self.models,
             "datasets": [facts.card for facts in self.datasets.values()],
@@ -208,15 +206,13 @@ class _Site:
         self._write(addresses.INDEX, "index.html", content)
 
     def _write_task(self, table: TaskTable) -> None:
-        quoted = quoted_results(table)
-        files = write_table_files(table, quoted, self.folder / addresses.table_files(table))
+        files = write_table_files(table, self.folder / addresses.table_files(table))
         content = {
             "table": table,
             "parities": list(self._draw_parities(table)),
             "spread": self._draw_spread(table),
             "uncertain": list(self._draw_uncertainties(table)),
             "on_uncertainty": explain_uncertainty(),
-            "quoted": quoted,
             "files": [path.relative_to(self.folder).as_posix() for path in files],
         }
         self._write(addresses.task_page(table), "task.html", content)

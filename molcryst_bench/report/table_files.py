@@ -5,31 +5,30 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 
 from molcryst_bench.report.columns import Column
 from molcryst_bench.report.latex import render_latex
-from molcryst_bench.report.quoted import Quoted
 from molcryst_bench.report.tables import TaskTable
 
 
-def render_csv(table: TaskTable, quoted: Sequence[Quoted]) -> str:
+def render_csv(table: TaskTable) -> str:
     """Return the table as it is shown; what is quoted follows, marked as such."""
     columns = _all_columns(table)
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
     writer.writerow([*(column.header for column in columns), "Source"])
     for row in zip(*(column.texts for column in columns), strict=True):
-        writer.writerow([*row, "computed"])
-    for one in quoted:
+        writer.writerow([*map(_inert, row), "computed"])
+    for one in table.quoted:
         shown = {"Model": one.model, f"{one.quantity} ({one.unit})": f"{one.error:g}"}
         source = f"quoted from doi:{one.citation.doi}; {one.conditions}"
         writer.writerow([*(shown.get(column.header, "") for column in columns), source])
     return out.getvalue()
 
 
-def render_json(table: TaskTable, quoted: Sequence[Quoted]) -> str:
+def render_json(table: TaskTable) -> str:
     """Return every number of the table, as it is shown and in full, and what is quoted."""
     content = {
         "task": table.task,
@@ -38,25 +37,30 @@ def render_json(table: TaskTable, quoted: Sequence[Quoted]) -> str:
         "store_digest": table.first.store_digest,
         "split_digest": table.first.split_digest,
         "models": [_as_row(table, row) for row in range(len(table.entries))],
-        "quoted": [one.model_dump() for one in quoted],
+        "quoted": [one.model_dump() for one in table.quoted],
     }
     return json.dumps(content, indent=1, ensure_ascii=False) + "\n"
 
 
-RENDERED: dict[str, Callable[[TaskTable, Sequence[Quoted]], str]] = {
+RENDERED: dict[str, Callable[[TaskTable], str]] = {
     "csv": render_csv,
     "json": render_json,
     "tex": render_latex,
 }
 
 
-def write_table_files(table: TaskTable, quoted: Sequence[Quoted], stem: Path) -> list[Path]:
+def write_table_files(table: TaskTable, stem: Path) -> list[Path]:
     """Write a table in all these forms; return the files, which differ in their suffix."""
     stem.parent.mkdir(parents=True, exist_ok=True)
     paths = [stem.with_name(f"{stem.name}.{suffix}") for suffix in RENDERED]
     for path, render in zip(paths, RENDERED.values(), strict=True):
-        path.write_text(render(table, quoted), encoding="utf-8")
+        path.write_text(render(table), encoding="utf-8")
     return paths
+
+
+def _inert(text: str) -> str:
+    """Keep a name that somebody else has chosen from being a formula in a spreadsheet."""
+    return f"'{text}" if text.startswith(("=", "+", "-", "@")) else text
 
 
 def _all_columns(table: TaskTable) -> list[Column]:

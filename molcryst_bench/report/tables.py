@@ -14,6 +14,7 @@ from molcryst_bench.report.columns import Column, columns_of, force_decimals, un
 from molcryst_bench.report.entries import NOMINAL_COVERAGE, Entry
 from molcryst_bench.report.formatting import decimals_for, percent
 from molcryst_bench.report.provenance.numbers import check_cell
+from molcryst_bench.report.quoted import Quoted, quoted_results
 from molcryst_bench.report.results import (
     Cell,
     read_force_terms,
@@ -39,6 +40,7 @@ class TaskTable:
     card: Card
     target: str
     entries: tuple[Entry, ...]
+    quoted: tuple[Quoted, ...] = ()  # what others have published
 
     @property
     def title(self) -> str:
@@ -206,7 +208,8 @@ def _build_table(
     truth = truth_of(leaderboard, tested[0], target, forces)
     tested += measure_submissions(submissions, tested[:1], truth)
     entries = rank_models(tested, target, forces)
-    return TaskTable(first.task, first.split, card, first.target, entries)
+    quoted = quoted_results(first.task, {"mae": first.error_unit, "forces_mae": first.forces_unit})
+    return TaskTable(first.task, first.split, card, first.target, entries, quoted)
 
 
 def _test(leaderboard: Path, cell: Cell, with_forces: bool) -> Tested:
