@@ -170,7 +170,7 @@ def test_the_correlation_is_over_networks_alone() -> None:
     looks = [look_at(f"m{n}", *pair) for n, pair in enumerate(rough)]
     drawn = draw_roughness_of(tasks_of([*looks, raw_look("composition")]))
     assert drawn is not None
-    assert "over 4 models and tasks is 1.00" in drawn.caption
+    assert "over models and tasks, 4 in all, is 1.00" in drawn.caption
     names = [text.get_text() for text in drawn.figure.axes[0].texts]
     assert names == ["m0", "m1", "m2", "m3"]
     assert draw_roughness_of(tasks_of([raw_look("composition")])) is None

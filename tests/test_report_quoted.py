@@ -16,6 +16,7 @@ from test_report_site import Page
 
 from molcryst_bench.base.errors import SettingsError
 from molcryst_bench.report.build import write_report
+from molcryst_bench.report.latex import escape
 from molcryst_bench.report.quoted import PUBLISHED, Publications
 from molcryst_bench.report.table_files import render_csv, render_json
 from molcryst_bench.report.tables import build_tables
@@ -72,6 +73,7 @@ def test_what_a_publication_says_is_shown_as_text(leaderboard: Path) -> None:
     paths = write_report(leaderboard)
     assert not any("alert" in str(script) for script in Page(paths.index).all("script"))
     assert "<b>bold" not in paths.markdown.read_text()
+    assert escape("\N{MINUS SIGN}0.1 ± 0.2 {Å}") == r"$-$0.1 $\pm$ 0.2 \{Å\}"
     latex = (paths.site / "tables/qm9-homo-random.tex").read_text()
     assert r"<b>bold</b> \& 100 \% (quoted) & 41" in latex
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -77,9 +78,10 @@ def roughness_figure(results: Sequence[Roughness], found: Interval) -> Figure:
         axes.scatter(x, y, label=task, **look)  # type: ignore[arg-type]
     axes.set_xlabel("ROGI-XD of the representation (0 smooth, 1 rough)")
     axes.set_ylabel("error over that of the mean")
-    bounds = f"{found.low:.2f} to {found.high:.2f}".replace("-", "\N{MINUS SIGN}")
-    value = f"{found.value:.2f}".replace("-", "\N{MINUS SIGN}")
-    axes.set_title(f"Rank correlation {value} (95 % interval {bounds})")
+    if math.isfinite(found.value):  # one point has no rank
+        bounds = f"{found.low:.2f} to {found.high:.2f}"
+        title = f"Rank correlation {found.value:.2f} (95 % interval {bounds})"
+        axes.set_title(title.replace("-", "\N{MINUS SIGN}"))
     axes.legend()
     figure.draw_without_rendering()  # so that all has its place
     _name_points(axes, results)

@@ -12,7 +12,8 @@ _SPECIAL = {
     "\\": r"\textbackslash{}",
     "~": r"\textasciitilde{}",
     "^": r"\textasciicircum{}",
-    "±": r"\,$\pm$\,",
+    "±": r"$\pm$",
+    "\N{MINUS SIGN}": "$-$",
     "²": r"\textsuperscript{2}",
     **{sign: f"\\{sign}" for sign in "&%$#_{}"},
 }

@@ -164,6 +164,9 @@ def test_correlation_of_roughness_and_error(tmp_path: Path) -> None:
     assert found.value == pytest.approx(1)
     assert found.low == pytest.approx(1)
     assert "m3" in (tmp_path / "nine.svg").read_text()
+    assert "Rank correlation" in (tmp_path / "nine.svg").read_text()
+    draw_roughness(rising[:1], [tmp_path / "one.svg"])
+    assert "Rank correlation" not in (tmp_path / "one.svg").read_text()
     draw = np.random.default_rng(0)
     noise = [Roughness("a", str(i), *draw.random(2)) for i in range(12)]
     assert rank_correlation(noise).low < 0 < rank_correlation(noise).high

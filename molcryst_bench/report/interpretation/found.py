@@ -55,7 +55,7 @@ def draw_roughness_of(tasks: Sequence[TaskLooks]) -> RoughnessFigure | None:
     caption = (
         "Roughness of the property in what each network has learnt, beside its test error in "
         "parts of the error of the mean, both without a unit. Spearman's rank correlation over "
-        f"{len(points)} models and tasks is {in_words}, from resampling these points."
+        f"models and tasks, {len(points)} in all, is {in_words}, from resampling these points."
     )
     names = ", ".join(of.task for of in tasks if of.models)
     alt = f"Relative test error against ROGI-XD for {names}: rank correlation {in_words}"
