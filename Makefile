@@ -15,14 +15,15 @@ leaderboard: $(INSTALLED)
 	@molcryst repro
 	@molcryst report --show
 
+# A test that waits for ever fails after so many seconds, with a traceback of every thread.
 test: $(DEVELOPING)
-	@pytest --numprocesses 2 -m "not slow"
+	@pytest --numprocesses 2 --timeout 300 -m "not slow"
 
 test-slow: $(DEVELOPING)
-	@pytest --numprocesses 2 -m slow
+	@pytest --numprocesses 2 --timeout 1500 -m slow
 
 test-all: $(DEVELOPING)
-	@pytest --numprocesses 2
+	@pytest --numprocesses 2 --timeout 1500
 
 lint: $(DEVELOPING)
 	@ruff check . && ruff format --check . && mypy && lint-imports

@@ -13,6 +13,7 @@ from molcryst_bench.base.settings import Settings
 from molcryst_bench.models.components.adjacency import Adjacency, AdjacencyList
 from molcryst_bench.models.components.batch_norm import BatchNorm
 from molcryst_bench.models.components.element_features import element_features
+from molcryst_bench.models.components.gates import Ends, gated_sum
 from molcryst_bench.models.components.pooling import Readout, pool
 from molcryst_bench.models.components.radial import GaussianBasis, cosine_cutoff
 from molcryst_bench.models.interface import GradientModel, Output, Purpose
@@ -162,28 +163,38 @@ class Convolution(nn.Module):
         self, x: Tensor, adjacency: Adjacency, radial: Tensor, envelope: Tensor | None
     ) -> Tensor:
         """Return the new features (nodes, width) of the atoms."""
-        gated = self._products(x, adjacency, radial)  # (..., 2 width)
+        update = self._gated_sum(x, adjacency, radial, envelope)  # (nodes, width)
+        if self.norm_sum is not None:
+            update = self.norm_sum(update)
+        return F.softplus(x + update)
+
+    def _gated_sum(
+        self, x: Tensor, adjacency: Adjacency, radial: Tensor, envelope: Tensor | None
+    ) -> Tensor:
+        """Sum the messages to each atom, (nodes, width)."""
+        ends = self._ends(x, radial)
+        if self.norm_gated and envelope is None and isinstance(adjacency, AdjacencyList):
+            at_once = gated_sum(ends, adjacency.neighbors, self.norm_gated)
+            if at_once is not None:
+                return at_once
+        distance = F.linear(radial, ends.weight)
+        gated = adjacency.combine(ends.receiver, ends.sender, distance)  # (..., 2 width)
         if self.norm_gated is not None:
             gated = self.norm_gated(gated, adjacency.edges, adjacency.mask)
         gate, core = gated.chunk(2, dim=-1)
         messages = torch.sigmoid(gate) * F.softplus(core)  # (..., width)
         if envelope is not None:
             messages = messages * envelope
-        update = adjacency.collect(messages)  # (nodes, width)
-        if self.norm_sum is not None:
-            update = self.norm_sum(update)
-        return F.softplus(x + update)
+        return adjacency.collect(messages)
 
-    def _products(self, x: Tensor, adjacency: Adjacency, radial: Tensor) -> Tensor:
-        """Multiply with the weights of gate and core, once for an atom and a distance.
+    def _ends(self, x: Tensor, radial: Tensor) -> Ends:
+        """Multiply with the weights of gate and core, once for an atom.
 
         The product with a concatenation is the sum of the products with its parts.
         """
         parts = [self.width, self.width, radial.shape[-1]]
         receiver, sender, edge = torch.split(self.full.weight, parts, dim=1)
-        return adjacency.combine(
-            F.linear(x, receiver, self.full.bias), F.linear(x, sender), F.linear(radial, edge)
-        )
+        return Ends(F.linear(x, receiver, self.full.bias), F.linear(x, sender), edge, radial)
 
 
 def _hidden_layers(hyperparameters: CGCNNHyperparameters) -> nn.Sequential:

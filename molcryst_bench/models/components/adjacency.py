@@ -58,14 +58,14 @@ class AdjacencyList(Adjacency):
 
     def __init__(self, batch: Any) -> None:
         self._nodes = len(batch.z)
-        self._neighbors = Neighbors.of(batch)
-        self._directed = self._neighbors.directed()
-        self.distance = self._neighbors.distance
+        self.neighbors = Neighbors.of(batch)
+        self._directed = self.neighbors.directed()
+        self.distance = self.neighbors.distance
         self.edges = len(self._directed.distance)
 
     def both(self, values: Tensor) -> Tensor:
         """Repeat the values of pairs for both directions."""
-        return self._neighbors.both(values)
+        return self.neighbors.both(values)
 
     def combine(self, receiver: Tensor, sender: Tensor, edge: Tensor) -> Tensor:
         """Gather the ends of each edge."""

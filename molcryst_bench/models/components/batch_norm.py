@@ -47,7 +47,7 @@ class BatchNorm(nn.BatchNorm1d):
         others = list(range(values.dim() - 1))
         mean = (values * weight).sum(others)  # (features,)
         variance = ((values - mean).square() * weight).sum(others)
-        self._follow(mean.detach(), variance.detach() * (count / (count - 1)))
+        self.follow(mean.detach(), variance.detach(), count)
         return self._normalised(values, mean, variance)
 
     def _over_ranks(self, values: Tensor, count: int, mask: Tensor | None) -> Tensor:
@@ -63,15 +63,22 @@ class BatchNorm(nn.BatchNorm1d):
         has_spread = total >= 2  # asked on the device, which is not to be waited for
         mean = torch.where(has_spread, mean, self.running_mean)
         variance = torch.where(has_spread, variance, self.running_var)
-        unbiased = variance * (total / (total - 1).clamp(min=1))
-        self._follow(mean.detach(), unbiased.detach())
+        self.follow(mean.detach(), variance.detach(), total)
         return self._normalised(values, mean, variance)
+
+    def follow(self, mean: Tensor, variance: Tensor, count: Tensor | int) -> None:
+        """Bring the running statistics closer to those of a batch.
+
+        Args:
+            mean: (features,) of the batch.
+            variance: (features,) around it.
+            count: of values of a feature, which makes the variance one without bias.
+        """
+        rest = count - 1 if isinstance(count, int) else (count - 1).clamp(min=1)
+        self.num_batches_tracked.add_(1)
+        self.running_mean.lerp_(mean, _MOMENTUM)
+        self.running_var.lerp_(variance * (count / rest), _MOMENTUM)
 
     def _normalised(self, values: Tensor, mean: Tensor, variance: Tensor) -> Tensor:
         scale = self.weight * torch.rsqrt(variance + self.eps)  # (features,)
         return values * scale + (self.bias - mean * scale)
-
-    def _follow(self, mean: Tensor, variance: Tensor) -> None:
-        self.num_batches_tracked.add_(1)
-        self.running_mean.lerp_(mean, _MOMENTUM)
-        self.running_var.lerp_(variance, _MOMENTUM)

@@ -34,6 +34,16 @@ class Neighbors:
             vector = vector + _translation(batch, sender, batch.edge_shift[::step])
         return cls(sender, receiver, vector, vector.norm(dim=1), paired)
 
+    @property
+    def step(self) -> int:
+        """How many directed edges each stands for."""
+        return 2 if self.paired else 1
+
+    @property
+    def directions(self) -> int:
+        """The number of directed edges."""
+        return len(self.sender) * self.step
+
     def directed(self) -> Neighbors:
         """Return the same with an edge for each direction, each pair followed by its reverse.
 
