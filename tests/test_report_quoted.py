@@ -6,17 +6,19 @@ import csv
 import io
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import yaml
 from handmade import REPOSITORY
-from report_data import make_project
+from report_data import FakeModel, make_project
 from test_report_site import Page
 
 from molcryst_bench.base.errors import SettingsError
 from molcryst_bench.report.build import write_report
 from molcryst_bench.report.latex import escape
+from molcryst_bench.report.paper.differences import differences
 from molcryst_bench.report.quoted import PUBLISHED, Publications
 from molcryst_bench.report.table_files import render_csv, render_json
 from molcryst_bench.report.tables import build_tables
@@ -54,7 +56,7 @@ def test_every_publication_is_of_a_target_in_its_unit(path: Path) -> None:
 def test_they_stand_on_the_site_and_in_the_tables(leaderboard: Path) -> None:
     (table,) = build_tables(leaderboard)
     quoted = table.quoted
-    assert [one.error for one in quoted] == [20.3, 24.6, 27.6, 41, 43]
+    assert [one.error for one in quoted] == [20.3, 24.6, 27.6, 41, 43, 90, 150]
     assert quoted[0].model == "TorchMD-NET"
     paths = write_report(leaderboard)
     task = paths.site / "tasks/qm9/homo/random.html"
@@ -66,6 +68,27 @@ def test_they_stand_on_the_site_and_in_the_tables(leaderboard: Path) -> None:
     for suffix in ("csv", "json", "tex"):
         assert f"../../../tables/qm9-homo-random.{suffix}" in links
         assert (paths.site / f"tables/qm9-homo-random.{suffix}").exists()
+
+
+def test_differences_from_the_paper_are_told_with_numbers(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    models = {"mpnn": FakeModel(0.1), "mean": FakeModel(0.6)}
+    leaderboard = make_project(tmp_path, models, targets=("homo",))
+    shutil.copy(REPOSITORY / "datasets/qm9" / PUBLISHED, tmp_path / "datasets/qm9")
+    (table,) = build_tables(leaderboard)
+    (found,) = differences([table])
+    ours = next(entry.mae.mean for entry in table.entries if entry.model == "mpnn")
+    assert (found.model, found.quoted.error) == ("mpnn", 150)
+    assert found.difference == f"{ours - 150:.1f} meV".replace("-", "\N{MINUS SIGN}")
+    assert found.ratio == f"{ours / 150:.3g} times"
+    assert found.trained.endswith("items, 3 seeds")
+    paper = Page(write_report(leaderboard).site / "paper.html")
+    assert found.difference in paper.text
+    assert "https://doi.org/10.1088/2632-2153/acd434" in {a["href"] for a in paper.all("a")}
+    table = replace(table, quoted=table.quoted[:1])
+    assert differences([table]) == []
 
 
 def test_what_a_publication_says_is_shown_as_text(leaderboard: Path) -> None:

@@ -26,6 +26,11 @@ class Publication(Settings):
     quantity: Quantity = "mae"
     unit: str
     errors: dict[str, float] = Field(description="of each target or molecule")
+    reproduced: str = Field(
+        default="",
+        description="name of our model of the same kind, where this is of the paper that the "
+        "benchmark starts from: the page about the paper tells the difference",
+    )
 
 
 class Publications(Settings):
@@ -43,6 +48,7 @@ class Quoted(Settings):
     unit: str
     conditions: str
     citation: Citation
+    reproduced: str = ""
 
 
 def quoted_results(task: str, units: Mapping[Quantity, str | None]) -> tuple[Quoted, ...]:
@@ -78,4 +84,5 @@ def _quoted(one: Publication, name: str) -> Quoted:
         unit=one.unit,
         conditions=one.conditions,
         citation=one.citation,
+        reproduced=one.reproduced,
     )

@@ -47,6 +47,7 @@ from molcryst_bench.report.items.drawing import draw_structure
 from molcryst_bench.report.items.shown import SEED as SEED_OF_ITEMS
 from molcryst_bench.report.items.shown import Item, drawn_items, show_items, worst_items
 from molcryst_bench.report.items.structures import Structures
+from molcryst_bench.report.paper.differences import differences
 from molcryst_bench.report.paper.exhibits import exhibits_of, known_profiles
 from molcryst_bench.report.paper.run import Run
 from molcryst_bench.report.paper.space import published_space
@@ -264,6 +265,7 @@ class _Site:
         profile = ", ".join(sorted({cell.profile for cell in self.cells}))
         exhibits = exhibits_of(run, known_profiles())
         content = {"exhibits": exhibits, "profile": profile, "space": space}
+        content["differences"] = differences(self.tables)
         self._write(addresses.PAPER, "paper.html", content)
 
     def _write_comparison(self, table: TaskTable) -> None:

@@ -1,6 +1,7 @@
 """The list of the paper's tables and figures.
 
-What they hold is told as far as this project needs it; their numbers are not repeated here.
+What they hold is told as far as this project needs it. Errors that the paper states are in
+``datasets/<name>/published.yaml``, and ``differences`` sets them beside those of a run.
 """
 
 from __future__ import annotations
