@@ -40,16 +40,16 @@ def test_the_site_is_served_until_it_is_interrupted(tmp_path: Path) -> None:
     try:
         address = server.stdout.readline().split()[0]
         assert address.startswith("http://127.0.0.1:")
-        with urlopen(address, timeout=10) as page:
+        with urlopen(address, timeout=60) as page:
             assert page.url == f"{address}site/index.html"
             assert b"<h1>Leaderboard</h1>" in page.read()
-        with urlopen(f"{address}results.parquet", timeout=10) as file:
+        with urlopen(f"{address}results.parquet", timeout=60) as file:
             assert file.read() == b"results"
         with pytest.raises(OSError, match="404"):
-            urlopen(f"{address}../secret.txt", timeout=10)
+            urlopen(f"{address}../secret.txt", timeout=60)
     finally:
         server.send_signal(signal.SIGINT)
-        _, errors = server.communicate(timeout=10)
+        _, errors = server.communicate(timeout=60)
     assert server.returncode == 0, errors
     assert errors == ""
 

@@ -159,12 +159,12 @@ def test_workers_are_shared_by_the_searches_under_way() -> None:
 
     class Gated(Executor):
         def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
-            gate.wait(60)
+            gate.wait(120)
             return InlineExecutor().submit(fn, *args, **kwargs)
 
     with searching(Gated(), results, 4, Told()) as executor:
         futures = [executor.submit(_settings, plans[f"qm9/{t}/schnet/0"]) for t in ("homo", "zpve")]
-        end = time.monotonic() + 60
+        end = time.monotonic() + 120
         while executor.share != 2 and time.monotonic() < end:
             time.sleep(0.01)
         assert executor.share == 2

@@ -111,7 +111,7 @@ def test_a_killed_run_goes_on_to_the_same_bytes(project: Path, tmp_path: Path) -
     )
     process = subprocess.Popen([sys.executable, "-c", script])
     first = project / "killed" / "ethanol_0000.npz"
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 120
     while not first.exists() and process.poll() is None and time.monotonic() < deadline:
         time.sleep(0.01)
     process.kill()
