@@ -114,8 +114,8 @@ class TorchMDNet(GradientModel):
         x = self.embedding(batch.z, neighbors, radial[:-1], envelope[:-1])
         vectors = x.new_zeros(len(x), 3, x.shape[1])
         sight = Sight.of(neighbors, radial, envelope, self.smooth, len(x), self.heads)
-        for layer in self.layers:
-            x, vectors = layer(x, vectors, sight)
+        for number, layer in enumerate(self.layers):
+            x, vectors = layer(x, vectors, sight, first=number == 0)
         features, vectors = self.gate(self.norm(x), vectors)
         features = F.silu(features)  # (nodes, width / 2)
         contribution, _ = self.head(features, vectors)
@@ -223,10 +223,15 @@ class AttentionLayer(nn.Module):
         self.vectors = _side_by_side(width, width, width, width, bias=False)  # U1, U2, U3
         self.out = _side_by_side(width, width, width, width)  # o0, o1, o2
 
-    def forward(self, x: Tensor, vectors: Tensor, sight: Sight) -> tuple[Tensor, Tensor]:
-        """Return the next features (nodes, width) and vectors (nodes, 3, width)."""
+    def forward(
+        self, x: Tensor, vectors: Tensor, sight: Sight, first: bool
+    ) -> tuple[Tensor, Tensor]:
+        """Return the next features (nodes, width) and vectors (nodes, 3, width).
+
+        Vectors that come into the ``first`` layer are zero.
+        """
         plain = partial(self.in_operations, sight.attend)
-        layer = VectorLayer(sight.attend, self.norm.eps, plain)
+        layer = VectorLayer(sight.attend, self.norm.eps, plain, first)
         return layer(State(x, vectors), sight.seen, self._weights())
 
     def in_operations(self, attend: VectorAttention, state: State, seen: Seen) -> State:

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
 from molcryst_bench.models.components.activations import shifted_softplus
-from molcryst_bench.models.components.linear import multiply, multiply_sigmoid
+from molcryst_bench.models.components.linear import multiply, multiply_sigmoid, outer
 from molcryst_bench.models.components.neighbors import Neighbors
 
 _BLOCK = 2**18  # numbers of a filter that stay in a core's cache from one step to the next
@@ -124,9 +124,9 @@ class _BlockedSum(torch.autograd.Function):
             filter_loops.convolve_gradient(ctx.neighbors.paired, *arrays)
             for_hidden = multiply(for_weight, w2.T)
             for_hidden.addcmul_(for_hidden, q, value=-1)
-            for_w2 -= multiply(hidden.T, for_weight.T).T
+            for_w2 -= outer(for_weight, hidden)
             for_b2 += for_weight.sum(0)
-            for_w1 += multiply(block.radial.T, for_hidden.T).T
+            for_w1 += outer(for_hidden, block.radial)
             for_b1 += for_hidden.sum(0)
         for_w2 -= math.log(2.0) * for_b2[:, None]
         return for_x, *for_weights, None, None, None

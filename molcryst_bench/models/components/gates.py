@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from molcryst_bench.models.components.batch_norm import BatchNorm
-from molcryst_bench.models.components.linear import multiply
+from molcryst_bench.models.components.linear import multiply, outer
 from molcryst_bench.models.components.neighbors import Neighbors
 from molcryst_bench.models.components.over_ranks import ranks
 
@@ -156,7 +156,7 @@ class _GatedSum(torch.autograd.Function):
                 *_arrays(rest, logarithm, values, mean, factors, block.receiver, block.sender),
                 *_arrays(gradient, scratch, for_receiver, for_sender, for_distance),
             )
-            for_weight += multiply(block.radial.T, for_distance.T).T
+            for_weight += outer(for_distance, block.radial)
         return for_receiver, for_sender, for_weight, None, for_gain, for_bias, None
 
 

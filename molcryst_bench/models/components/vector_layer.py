@@ -32,7 +32,7 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
 
-from molcryst_bench.models.components.linear import multiply
+from molcryst_bench.models.components.linear import multiply, outer
 from molcryst_bench.models.components.looped import Looped, arrays, suits_loops
 from molcryst_bench.models.components.vector_attention import VectorAttention, update_in_loops
 from molcryst_bench.models.components.wanted import weights_are_wanted
@@ -128,11 +128,14 @@ class VectorLayer:
         attend: who sees whom.
         epsilon: of the norm.
         plain: the same layer in operations of torch.
+        first: whether vectors are still zero, and nobody asks for their gradient: there is nothing
+            to map then.
     """
 
     attend: VectorAttention
     epsilon: float
     plain: Callable[[State, Seen], State]
+    first: bool = False
 
     def __call__(self, state: State, seen: Seen, weights: Weights) -> State:
         """Return the next state."""
@@ -154,7 +157,7 @@ class VectorLayer:
         gathered, spread = torch.zeros_like(x), _copy(vectors)
         attend.value(*arrays(atoms, vectors, filters, *seen[1:], gathered, spread))
         out = multiply(gathered, weights.out, weights.out_bias).view(-1, 3, width)
-        mapped = multiply(vectors.view(-1, width), weights.vectors).view(-1, 3, 3, width)
+        mapped = self._mapped(vectors, weights)
         after = State(_copy(x), spread)
         update.value(*arrays(out, mapped, *after))
         between = Between(atoms, raw, filters, out, mapped)
@@ -177,8 +180,7 @@ class VectorLayer:
         atoms, raw, filters, out, mapped = more or _zeros(between)
         update.gradient(*arrays(between.out, between.mapped, *after, out, mapped))
         gathered = multiply(out.view(-1, 3 * width), weights.out.T)
-        vectors = multiply(mapped.view(-1, 3 * width), weights.vectors.T)
-        vectors = vectors.view(-1, 3, width).add_(after.vectors)
+        vectors = self._mapped_back(mapped, weights).add_(after.vectors)
         for_seen = [torch.zeros_like(each) for each in seen[1:]]
         inputs = (between.atoms, state.vectors, between.filters, *seen[1:])
         sums = (atoms, vectors, filters, *for_seen)
@@ -205,12 +207,14 @@ class VectorLayer:
         return Weights(
             norm=scale,
             norm_bias=bias,
-            project=_outer(atoms, kept.normed),
+            project=outer(atoms, kept.normed),
             project_bias=atoms.sum(0),
-            filter=_outer(back.between.raw, seen.radial),
+            filter=outer(back.between.raw, seen.radial),
             filter_bias=back.between.raw.sum(0),
-            vectors=_outer(mapped, state.vectors.view(-1, width)),
-            out=_outer(out, kept.gathered),
+            vectors=torch.zeros_like(weights.vectors)
+            if self.first
+            else outer(mapped, state.vectors.view(-1, width)),
+            out=outer(out, kept.gathered),
             out_bias=out.sum(0),
         )
 
@@ -248,23 +252,39 @@ class VectorLayer:
         attend.second(*arrays(*inputs, back.gathered, back.after.vectors, *inputs_, *sums))
 
         out_ = multiply(gathered_, weights.out).view(-1, 3, width)
-        vectors_ = state_.vectors.reshape(-1, width)
-        mapped_ = multiply(vectors_, weights.vectors).view(-1, 3, 3, width)
+        mapped_ = self._mapped(state_.vectors, weights)
         given = (between.out, between.mapped, *back.after, out_, mapped_)
         update.second(*arrays(*given, *after, more.out, more.mapped))
 
         for_weights = (
             for_norm,
             None,  # biases have no part in directions
-            _outer(back.between.atoms.view(-1, 5 * width), normed_),
+            outer(back.between.atoms.view(-1, 5 * width), normed_),
             None,
-            _outer(back.between.raw, seen_.radial),
+            outer(back.between.raw, seen_.radial),
             None,
-            _outer(back.between.mapped.view(-1, 3 * width), vectors_),
-            _outer(back.between.out.view(-1, 3 * width), gathered_),
+            None
+            if self.first
+            else outer(back.between.mapped.view(-1, 3 * width), state_.vectors.reshape(-1, width)),
+            outer(back.between.out.view(-1, 3 * width), gathered_),
             None,
         )
         return after, State(for_x, for_vectors), for_weights, more
+
+    def _mapped(self, vectors: Tensor, weights: Weights) -> Tensor:
+        """Map vectors (nodes, 3, width) to m, (nodes, 3, 3, width)."""
+        nodes, _, width = vectors.shape
+        if self.first:
+            return vectors.new_zeros((nodes, 3, 3, width))
+        return multiply(vectors.reshape(-1, width), weights.vectors).view(nodes, 3, 3, width)
+
+    def _mapped_back(self, mapped: Tensor, weights: Weights) -> Tensor:
+        """Return the gradient of vectors, (nodes, 3, width), from that of m."""
+        nodes, _, _, width = mapped.shape
+        if self.first:
+            return mapped.new_zeros((nodes, 3, width))
+        gradient = multiply(mapped.view(-1, 3 * width), weights.vectors.T)
+        return gradient.view(nodes, 3, width)
 
     def _loops(self, x: Tensor) -> tuple[Looped, Looped]:
         return self.attend.in_loops(x), update_in_loops(x)
@@ -352,8 +372,3 @@ def _none(fields: tuple[Tensor, ...]) -> list[None]:
 
 def _copy(tensor: Tensor) -> Tensor:
     return tensor.clone(memory_format=torch.contiguous_format)
-
-
-def _outer(gradient: Tensor, x: Tensor) -> Tensor:
-    """Return the gradient of a matrix (outputs, inputs) that maps x to what has this gradient."""
-    return multiply(x.T, gradient.T).T  # the shorter side first is faster
