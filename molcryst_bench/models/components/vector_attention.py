@@ -61,14 +61,19 @@ class VectorAttention:
         x, w = self.in_loops(vectors[:, 0])(*inputs)
         return x, w
 
-    def in_loops(self, x: Tensor) -> Looped:
-        """Return the loops for atoms with features like these, (nodes, width)."""
+    def in_loops(self, x: Tensor, moving: bool = True) -> Looped:
+        """Return the loops for atoms with features like these.
+
+        Args:
+            x: (nodes, width).
+            moving: whether there are vectors that are not zero, or whose gradient is wanted.
+        """
         from molcryst_bench.models.components import vector_loops as loops  # are compiled at first
 
         nodes, width = x.shape
         scratch = torch.empty(loops.ROWS, width, dtype=x.dtype).numpy()
         sent = torch.empty(4, nodes, 3, width, dtype=x.dtype).numpy()
-        first = (self.ends.numpy(), self.heads, scratch, sent)
+        first = (self.ends.numpy(), self.heads, moving, scratch, sent)
         return Looped(
             partial(loops.attend, *first),
             partial(loops.attend_gradient, *first),

@@ -287,7 +287,7 @@ class VectorLayer:
         return gradient.view(nodes, 3, width)
 
     def _loops(self, x: Tensor) -> tuple[Looped, Looped]:
-        return self.attend.in_loops(x), update_in_loops(x)
+        return self.attend.in_loops(x, moving=not self.first), update_in_loops(x)
 
 
 class _Value(torch.autograd.Function):

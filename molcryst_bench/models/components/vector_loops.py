@@ -8,7 +8,8 @@ it, weighted by such directions, is the derivative of the output along them.
 
 All arrays are contiguous and of one floating type: atoms (nodes, 5, width) with q, k, s, t and r,
 vectors (nodes, 3, width), filters (distances, 4, width), envelope and fade (edges,), direction
-(edges, 3). Ends (3, edges) are the receiver, the sender and the row of filters of each edge.
+(edges, 3). Ends (3, edges) are the receiver, the sender and the row of filters of each edge. If
+nothing is ``moving``, vectors and their directions are zero, and their gradients left out.
 """
 
 from __future__ import annotations
@@ -44,6 +45,7 @@ def _inlined(loop: _Function) -> _Function:
 def attend(
     ends: Array,
     heads: int,
+    moving: bool,
     scratch: Array,
     sent: Array,
     atoms: Array,
@@ -59,7 +61,7 @@ def attend(
     size = atoms.shape[2] // heads
     product, attention, sd, faded, td = scratch[0], scratch[1], scratch[2], scratch[3], scratch[4]
     u = sent[0]  # (nodes, 3, width)
-    for j in range(len(u)):
+    for j in range(len(u) if moving else 0):
         for m in range(3):
             _product(u[j, m], vectors[j, m], atoms[j, 4])
     for e in range(ends.shape[1]):
@@ -72,17 +74,20 @@ def attend(
             _fill(attention, start, stop, score * _sigmoid(score) * envelope[e])
         _product(sd, atoms[j, 2], d[1])
         _add(x[i], attention, sd)
-        _scaled(faded, d[2], fade[e])
         _product(td, atoms[j, 3], d[3])
         for m in range(3):
-            _add(w[i, m], u[j, m], faded)
             _add_scaled(w[i, m], td, direction[e, m])
+        if moving:
+            _scaled(faded, d[2], fade[e])
+            for m in range(3):
+                _add(w[i, m], u[j, m], faded)
 
 
 @_compiled
 def attend_gradient(
     ends: Array,
     heads: int,
+    moving: bool,
     scratch: Array,
     sent: Array,
     atoms: Array,
@@ -106,7 +111,7 @@ def attend_gradient(
     attention, by_score, faded, along = scratch[4], scratch[5], scratch[6], scratch[7]
     td, gu = scratch[8], scratch[9]
     u, for_u = sent[0], sent[1]  # (nodes, 3, width)
-    for j in range(len(u)):
+    for j in range(len(u) if moving else 0):
         for m in range(3):
             _product(u[j, m], vectors[j, m], atoms[j, 4])
             for_u[j, m] = 0
@@ -138,15 +143,17 @@ def attend_gradient(
         _combined(along, gw, direction[e])
         _add(to[3], along, d[3])
         _add(to_d[3], along, t)
-        _dots(gu, gw, u[j])
-        _add_scaled(to_d[2], gu, fade[e])
-        for_fade[e] += _dot(gu, d[2])
-        _scaled(faded, d[2], fade[e])
         _product(td, t, d[3])
         for m in range(3):
-            _add(for_u[j, m], gw[m], faded)
             for_direction[e, m] += _dot(gw[m], td)
-    for j in range(len(u)):
+        if moving:
+            _dots(gu, gw, u[j])
+            _add_scaled(to_d[2], gu, fade[e])
+            for_fade[e] += _dot(gu, d[2])
+            _scaled(faded, d[2], fade[e])
+            for m in range(3):
+                _add(for_u[j, m], gw[m], faded)
+    for j in range(len(u) if moving else 0):
         for m in range(3):
             _add(for_vectors[j, m], for_u[j, m], atoms[j, 4])
             _add(for_atoms[j, 4], for_u[j, m], vectors[j, m])
@@ -156,6 +163,7 @@ def attend_gradient(
 def attend_second_gradient(
     ends: Array,
     heads: int,
+    moving: bool,
     scratch: Array,
     sent: Array,
     atoms: Array,
@@ -192,7 +200,7 @@ def attend_second_gradient(
     along, along_, gu, gu_ = scratch[20], scratch[21], scratch[22], scratch[23]
     rest = scratch[24]
     u, u_, for_u, for_u_ = sent[0], sent[1], sent[2], sent[3]  # (nodes, 3, width)
-    for j in range(len(u)):
+    for j in range(len(u) if moving else 0):
         for m in range(3):
             _product(u[j, m], vectors[j, m], atoms[j, 4])
             _products(u_[j, m], vectors_[j, m], atoms[j, 4], vectors[j, m], atoms_[j, 4])
@@ -243,24 +251,26 @@ def attend_second_gradient(
         _combined(along_, gw, direction_[e])
         _add_products(to[3], along_, d[3], along, d_[3])
         _add_products(to_d[3], along_, t, along, t_)
-        _dots(gu, gw, u[j])
-        _dots(gu_, gw, u_[j])
-        _add_scaled(to_d[2], gu_, fade[e])
-        _add_scaled(to_d[2], gu, fade_[e])
-        for_fade[e] += _dot(gu_, d[2]) + _dot(gu, d_[2])
-        _scaled(faded, d[2], fade[e])
-        _scaled(faded_, d_[2], fade[e])
-        _add_scaled(faded_, d[2], fade_[e])
         _product(td, t, d[3])
         _products(td_, t_, d[3], t, d_[3])
         for m in range(3):
-            _add_products(to_gw[m], u_[j, m], faded, u[j, m], faded_)
             _add_scaled(to_gw[m], td_, direction[e, m])
             _add_scaled(to_gw[m], td, direction_[e, m])
-            _add(for_u[j, m], gw[m], faded_)
-            _add(for_u_[j, m], gw[m], faded)
             for_direction[e, m] += _dot(gw[m], td_)
-    for j in range(len(u)):
+        if moving:
+            _dots(gu, gw, u[j])
+            _dots(gu_, gw, u_[j])
+            _add_scaled(to_d[2], gu_, fade[e])
+            _add_scaled(to_d[2], gu, fade_[e])
+            for_fade[e] += _dot(gu_, d[2]) + _dot(gu, d_[2])
+            _scaled(faded, d[2], fade[e])
+            _scaled(faded_, d_[2], fade[e])
+            _add_scaled(faded_, d[2], fade_[e])
+            for m in range(3):
+                _add_products(to_gw[m], u_[j, m], faded, u[j, m], faded_)
+                _add(for_u[j, m], gw[m], faded_)
+                _add(for_u_[j, m], gw[m], faded)
+    for j in range(len(u) if moving else 0):
         for m in range(3):
             _add_products(for_vectors[j, m], for_u[j, m], atoms[j, 4], for_u_[j, m], atoms_[j, 4])
             _add_products(for_atoms[j, 4], for_u[j, m], vectors[j, m], for_u_[j, m], vectors_[j, m])
