@@ -47,7 +47,7 @@ class BatchNorm(nn.BatchNorm1d):
         others = list(range(values.dim() - 1))
         mean = (values * weight).sum(others)  # (features,)
         variance = ((values - mean).square() * weight).sum(others)
-        self.follow(mean.detach(), variance.detach(), count)
+        self.follow(mean, variance, count)
         return self._normalised(values, mean, variance)
 
     def _over_ranks(self, values: Tensor, count: int, mask: Tensor | None) -> Tensor:
@@ -63,9 +63,10 @@ class BatchNorm(nn.BatchNorm1d):
         has_spread = total >= 2  # asked on the device, which is not to be waited for
         mean = torch.where(has_spread, mean, self.running_mean)
         variance = torch.where(has_spread, variance, self.running_var)
-        self.follow(mean.detach(), variance.detach(), total)
+        self.follow(mean, variance, total)
         return self._normalised(values, mean, variance)
 
+    @torch.no_grad()
     def follow(self, mean: Tensor, variance: Tensor, count: Tensor | int) -> None:
         """Bring the running statistics closer to those of a batch.
 
