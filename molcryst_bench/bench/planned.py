@@ -6,10 +6,13 @@ import json
 from collections.abc import Iterator
 from importlib import metadata, util
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import molcryst_bench
 from molcryst_bench.base.files import digest_of, write_json
+
+if TYPE_CHECKING:
+    from molcryst_bench.bench.cell import CellPlan
 
 _FILE = ".plan.json"
 _GROUP = "molcryst_bench.models"
@@ -22,6 +25,16 @@ class Planned(NamedTuple):
     key: str
     trains: bool
     epochs: int
+    search: str = ""  # that its settings come from, and how many trials that has
+    trials: int = 0
+
+    @classmethod
+    def of(cls, plan: CellPlan) -> Planned:
+        """Take from a plan what is needed."""
+        known = cls(plan.cell.name, plan.key, plan.trains, plan.training.epochs)
+        if plan.search is None:
+            return known
+        return known._replace(search=plan.search.name, trials=plan.search.settings.trials)
 
 
 class Profile(NamedTuple):
@@ -49,10 +62,7 @@ def _plan(path: Path, fingerprint: str) -> Profile:
     from molcryst_bench.bench.params import load_params
 
     params = load_params()
-    cells = [
-        Planned(plan.cell.name, plan.key, plan.trains, plan.training.epochs)
-        for plan in plan_cells(params)
-    ]
+    cells = [Planned.of(plan) for plan in plan_cells(params)]
     profile = Profile(params.profile, cells, params.executor.worker_count())
     write_json(path, {"fingerprint": fingerprint, **profile._asdict()})
     return profile

@@ -16,8 +16,9 @@ from molcryst_bench.bench.running import Running, list_running
 from molcryst_bench.bench.schedule import simulate
 from molcryst_bench.bench.seat import Driver, driver_at_work
 
-CellState = Literal["done", "running", "failed", "stale", "queued"]
+CellState = Literal["done", "running", "searching", "failed", "stale", "queued"]
 _RESULTS, _RESULT, _HISTORY = "results", "cell.json", "history.csv"
+_SEARCHES, _TRIALS = "searches", "search.parquet"
 
 
 class CellStatus(NamedTuple):
@@ -46,6 +47,8 @@ def status_of_all(planned: Sequence[Planned], leaderboard: Path, workers: int = 
     running = {n: w for n, w in words.items() if driver is not None and w.token == driver.token}
     results = leaderboard / _RESULTS
     cells = [_status(cell, results, entries.get(cell.cell), running) for cell in planned]
+    if driver is not None:
+        cells = _with_searches(cells, planned, results / _SEARCHES)
     if driver is not None and driver.workers:
         workers = driver.workers
     return BenchStatus(cells, driver, _seconds_left(cells, entries, running, workers), workers)
@@ -66,6 +69,33 @@ def _status(
     if has_result:
         return _of_unknown(planned, folder)
     return CellStatus(planned.cell, "queued", known.reason if known is not None else "", known)
+
+
+def _with_searches(
+    cells: Sequence[CellStatus], planned: Sequence[Planned], searches: Path
+) -> list[CellStatus]:
+    """Tell the cells whose search is under way from those that wait for a worker."""
+    names = {cell.search for cell in planned if cell.search}
+    ended = {name: _ended_trials(searches / name / _TRIALS) for name in names}
+    found = []
+    for cell, plan in zip(cells, planned, strict=True):
+        trials = ended.get(plan.search)
+        if cell.state in ("queued", "stale") and trials is not None and trials < plan.trials:
+            detail = f"{trials} of {plan.trials} trials for its settings"
+            found.append(cell._replace(state="searching", detail=detail))
+        else:
+            found.append(cell)
+    return found
+
+
+def _ended_trials(table: Path) -> int | None:
+    """Return how many trials of a search have ended; none if it has not begun."""
+    if not table.exists():
+        return None
+    import pyarrow.parquet as pq  # takes a while, and few benchmarks search
+
+    states: list[str] = pq.read_table(table, columns=["status"])["status"].to_pylist()
+    return sum(state != "running" for state in states)
 
 
 def _of_unknown(planned: Planned, folder: Path) -> CellStatus:

@@ -19,19 +19,19 @@ _BECAUSE = {
     "stale": "what its numbers depend on has changed since it was run:",
     "failed": "its last attempt failed:",
     "running": "",
+    "searching": "it is trained when its search has found settings:",
 }
 
 
 def explain_cell(plan: CellPlan, leaderboard: Path) -> None:
     """Print the state of a cell, the reason, and what it has cost so far."""
-    planned = Planned(plan.cell.name, plan.key, plan.trains, plan.training.epochs)
-    (status,) = status_of_all([planned], leaderboard).cells
+    (status,) = status_of_all([Planned.of(plan)], leaderboard).cells
     lines = [f"{plan.cell.name} is {status.state}: {_BECAUSE[status.state]}"]
     changes = changes_since(plan, leaderboard / RESULTS)
     if status.state == "failed":
         lines.append(f"  {status.detail}")
         lines += ["Its older result is of something else:"] if changes else []
-    if status.state == "queued" and status.detail:
+    if status.state in ("queued", "searching") and status.detail:
         lines.append(f"  {status.detail}")
     lines += [f"  {change}" for change in changes]
     entry = Ledger(leaderboard / LEDGER).get(plan.cell.name, plan.key)

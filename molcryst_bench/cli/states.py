@@ -15,6 +15,7 @@ from molcryst_bench.report.formatting import duration
 _COLORS: dict[CellState, str] = {
     "done": "green",
     "running": "cyan",
+    "searching": "magenta",
     "failed": "red",
     "stale": "yellow",
     "queued": "dim",

@@ -50,10 +50,7 @@ def status(project: Path) -> BenchStatus:
 
 
 def states(params: Params, project: Path) -> dict[str, str]:
-    planned = [
-        Planned(plan.cell.name, plan.key, plan.trains, plan.training.epochs)
-        for plan in plan_cells(params)
-    ]
+    planned = [Planned.of(plan) for plan in plan_cells(params)]
     found = {
         cell.cell: cell.state for cell in status_of_all(planned, project / "leaderboard").cells
     }

@@ -19,8 +19,11 @@ from molcryst_bench.base.errors import StoppedError
 from molcryst_bench.base.executors import InlineExecutor
 from molcryst_bench.bench.cell import CellPlan, plan_cells
 from molcryst_bench.bench.params import Params
+from molcryst_bench.bench.planned import Planned, planned_cells
 from molcryst_bench.bench.runner import run_bench
 from molcryst_bench.bench.searches import SEARCHES, SearchingExecutor, searching
+from molcryst_bench.bench.seat import seat
+from molcryst_bench.bench.status import CellStatus, status_of_all
 from molcryst_bench.graphs.store import GraphStore
 from molcryst_bench.tuning.journal import Journal, Trial, read_search
 
@@ -172,6 +175,27 @@ def test_workers_are_shared_by_the_searches_under_way() -> None:
         for future in futures:
             future.result()
         assert executor.share == 4
+
+
+def test_a_cell_whose_search_is_under_way_says_how_far_it_is(project: Path) -> None:
+    params, leaderboard = params_with(SEARCH), project / "leaderboard"
+    plan = plans_with(SEARCH)["qm9/homo/schnet/0"]
+
+    def found() -> CellStatus:
+        assert planned_cells(project, leaderboard).cells == [
+            Planned.of(each) for each in plan_cells(params)
+        ]
+        return status_of_all([Planned.of(plan)], leaderboard).cells[0]
+
+    broken = SearchingExecutor(Breaking(2), leaderboard / "results", 1, Told())
+    with seat(leaderboard, on_wait=lambda driver: None):
+        assert found().state == "queued"
+        with pytest.raises(BrokenExecutor):
+            broken.submit(_settings, plan).result()
+        assert found().state == "searching"
+        assert found().detail == "2 of 3 trials for its settings"
+    broken.shutdown()
+    assert found().state == "queued"  # nobody is at work
 
 
 @pytest.mark.usefixtures("logged_out")
