@@ -12,6 +12,7 @@ from torch.autograd.function import once_differentiable
 
 from molcryst_bench.models.components.activations import shifted_softplus
 from molcryst_bench.models.components.linear import multiply, multiply_sigmoid, outer
+from molcryst_bench.models.components.looped import arrays
 from molcryst_bench.models.components.neighbors import Neighbors
 
 _BLOCK = 2**18  # numbers of a filter that stay in a core's cache from one step to the next
@@ -99,8 +100,8 @@ class _BlockedSum(torch.autograd.Function):
             hidden = q.log()
             weight = multiply(hidden, *out)
             ends = (block.sender, block.receiver)
-            arrays = _arrays(x, weight, block.envelope, *ends, sums)
-            filter_loops.convolve(neighbors.paired, *arrays)
+            given = arrays(x, weight, block.envelope, *ends, sums)
+            filter_loops.convolve(neighbors.paired, *given)
             kept += [q, hidden, weight]
         ctx.save_for_backward(x, w1, b1, w2, b2, radial, envelope, *kept)
         ctx.neighbors = neighbors
@@ -120,8 +121,8 @@ class _BlockedSum(torch.autograd.Function):
         for block, q, hidden, weight in zip(blocks, *(kept[i::3] for i in range(3)), strict=True):
             for_weight = torch.empty_like(weight)  # (edges, width)
             ends = (block.sender, block.receiver)
-            arrays = _arrays(x, weight, block.envelope, *ends, gradient, for_x, for_weight)
-            filter_loops.convolve_gradient(ctx.neighbors.paired, *arrays)
+            given = arrays(x, weight, block.envelope, *ends, gradient, for_x, for_weight)
+            filter_loops.convolve_gradient(ctx.neighbors.paired, *given)
             for_hidden = multiply(for_weight, w2.T)
             for_hidden.addcmul_(for_hidden, q, value=-1)
             for_w2 -= outer(for_weight, hidden)
@@ -136,7 +137,3 @@ def _blocks(radial: Tensor, envelope: Tensor, neighbors: Neighbors, width: int) 
     size = max(_BLOCK * torch.get_num_threads() // width, 1)
     everything = (radial, envelope, neighbors.sender, neighbors.receiver)
     return map(_Block, *(torch.split(each, size) for each in everything))
-
-
-def _arrays(*tensors: Tensor) -> list[Any]:
-    return [each.detach().contiguous().numpy() for each in tensors]

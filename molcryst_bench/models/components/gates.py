@@ -11,6 +11,7 @@ from torch.autograd.function import once_differentiable
 
 from molcryst_bench.models.components.batch_norm import BatchNorm
 from molcryst_bench.models.components.linear import multiply, outer
+from molcryst_bench.models.components.looped import arrays
 from molcryst_bench.models.components.neighbors import Neighbors
 from molcryst_bench.models.components.over_ranks import ranks
 
@@ -118,7 +119,7 @@ class _GatedSum(torch.autograd.Function):
         total = receiver.new_zeros((len(receiver), len(gain) // 2))  # (nodes, width)
         for block, values in zip(blocks, combined, strict=True):
             rest, logarithm = _opened(values, scale, offset)
-            gate_loops.collect(*_arrays(rest, logarithm, block.receiver, total))
+            gate_loops.collect(*arrays(rest, logarithm, block.receiver, total))
             kept += [values, rest, logarithm] if settings.differentiable else []
         ctx.save_for_backward(weight, radial, mean, inverse, scale, *kept)
         ctx.settings, ctx.nodes = settings, len(receiver)
@@ -139,7 +140,7 @@ class _GatedSum(torch.autograd.Function):
         for block, values, rest, logarithm in whole:
             sums = torch.zeros((2, features), dtype=mean.dtype)
             what = (rest, logarithm, values, mean, block.receiver, gradient, scratch, sums)
-            gate_loops.sum_gradients(*_arrays(*what))
+            gate_loops.sum_gradients(*arrays(*what))
             moments += sums
         for_bias, for_gain = moments[0].to(mean), moments[1].to(mean) * inverse
         # The derivative of a normalisation: less its mean, and less what only scales the spread.
@@ -153,8 +154,8 @@ class _GatedSum(torch.autograd.Function):
             for_distance = gradient.new_empty((len(block.radial), features))
             gate_loops.spread_gradients(
                 settings.neighbors.step,
-                *_arrays(rest, logarithm, values, mean, factors, block.receiver, block.sender),
-                *_arrays(gradient, scratch, for_receiver, for_sender, for_distance),
+                *arrays(rest, logarithm, values, mean, factors, block.receiver, block.sender),
+                *arrays(gradient, scratch, for_receiver, for_sender, for_distance),
             )
             for_weight += outer(for_distance, block.radial)
         return for_receiver, for_sender, for_weight, None, for_gain, for_bias, None
@@ -176,7 +177,7 @@ def _combined(parts: Ends, block: _Block, settings: _Settings, moments: Tensor) 
     values = distance.new_empty((len(block.receiver), distance.shape[1]))
     sums = torch.zeros(moments.shape, dtype=values.dtype)
     ends = (parts.receiver, parts.sender, distance, block.receiver, block.sender)
-    gate_loops.combine(settings.neighbors.step, *_arrays(*ends, settings.about, values, sums))
+    gate_loops.combine(settings.neighbors.step, *arrays(*ends, settings.about, values, sums))
     moments += sums
     return values
 
@@ -193,7 +194,7 @@ def _opened(values: Tensor, scale: Tensor, offset: Tensor) -> tuple[Tensor, Tens
     from molcryst_bench.models.components import gate_loops
 
     rest = torch.empty_like(values)
-    gate_loops.normalise(*_arrays(values, *_signed(scale, offset), rest))
+    gate_loops.normalise(*arrays(values, *_signed(scale, offset), rest))
     rest.sigmoid_()
     return rest, rest[:, len(scale) // 2 :].log()
 
@@ -203,7 +204,3 @@ def _signed(*features: Tensor) -> Iterator[Tensor]:
     for each in features:
         gate, core = each.chunk(2)
         yield torch.cat([gate, -core])
-
-
-def _arrays(*tensors: Tensor) -> list[Any]:
-    return [each.contiguous().numpy() for each in tensors]
