@@ -14,13 +14,28 @@ _MOST_KEPT = (1 << 31) - 1  # bytes
 
 
 def prepare_process(threads: int) -> None:
-    """Compute with so many threads, and keep the memory of past tensors for those to come.
+    """Compute with so many threads, no denormals, and memory kept from past tensors for new ones.
 
-    Without this the C library hands large tensors back to the system at once, which clears memory
-    page by page before it lends it again: with batches of crystals this takes longer than to train.
-    The price is that a process keeps up to 2 GB that it does not use.
+    Without the last the C library hands large tensors back to the system at once, which clears
+    memory page by page before it lends it again: with batches of crystals this takes longer than to
+    train. The price is that a process keeps up to 2 GB that it does not use.
     """
+    flush_denormals()  # before the threads begin, which take it over
     torch.set_num_threads(threads)
+    keep_memory()
+
+
+def flush_denormals() -> None:
+    """Take numbers below the smallest normal one (1.2e-38 in float32) as zero, in this thread on.
+
+    The tails of radial functions are full of them, and processors of Intel's take a hundred times
+    as long for each: training SchNet is four times as fast without, and no error shows it.
+    """
+    torch.set_flush_denormal(True)
+
+
+def keep_memory() -> None:
+    """Have the C library keep large blocks, unless the user has decided on it."""
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None)  # glibc has it
     if mallopt is None or _OF_USER & os.environ.keys():
         return

@@ -1,4 +1,4 @@
-"""What a process that trains does to keep its memory."""
+"""How a process that trains uses its machine: its memory, and numbers near zero."""
 
 from __future__ import annotations
 
@@ -29,3 +29,20 @@ def test_memory_is_kept_unless_the_user_wants_otherwise(own: dict[str, str], few
     run = subprocess.run(command, env=os.environ | own, capture_output=True, text=True, check=True)
     of_all = 40 * (64 << 20) // os.sysconf("SC_PAGE_SIZE")
     assert (int(run.stdout) < of_all / 2) == few
+
+
+TINY = """
+import torch
+from molcryst_bench.training.process import prepare_process
+prepare_process(threads=2)
+tiny = torch.full((1 << 20,), 1e-38)  # more than one thread's share
+product = tiny * 0.5
+tiny.requires_grad_(True)
+(0.5 * tiny).sum().mul(1e-38).backward()
+print(int(product.count_nonzero()), int(tiny.grad.count_nonzero()))
+"""
+
+
+def test_no_thread_computes_with_denormals() -> None:
+    run = subprocess.run([sys.executable, "-c", TINY], capture_output=True, text=True, check=True)
+    assert run.stdout.split() == ["0", "0"]
