@@ -12,7 +12,7 @@ from molcryst_bench.report.changes.previous import Previous, last_release
 from molcryst_bench.report.interpretation.markdown import render_looks
 from molcryst_bench.report.interpretation.tables import tasks_of
 from molcryst_bench.report.markdown import render_markdown
-from molcryst_bench.report.site import write_site
+from molcryst_bench.report.site.write import write_site
 from molcryst_bench.report.tables import build_tables
 from molcryst_bench.report.transfers.build import render_transfers
 from molcryst_bench.report.transfers.tables import molecules_of
