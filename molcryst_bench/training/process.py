@@ -29,7 +29,7 @@ def flush_denormals() -> None:
     """Take numbers below the smallest normal one (1.2e-38 in float32) as zero, in this thread on.
 
     The tails of radial functions are full of them, and processors of Intel's take a hundred times
-    as long for each: training SchNet is four times as fast without, and no error shows it.
+    as long for each: training SchNet is four times as fast without.
     """
     torch.set_flush_denormal(True)
 
