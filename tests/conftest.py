@@ -16,6 +16,7 @@ from pathlib import Path
 
 import handmade
 import pytest
+import torch
 from handmade import REPOSITORY, Molecule
 
 from molcryst_bench.base.executors import InlineExecutor
@@ -32,6 +33,13 @@ SPLIT_SIZES = (50, 15)  # the other 15 of the 80 molecules are the test set
 Build = Callable[..., GraphStore]
 
 os.environ["WANDB_MODE"] = "offline"  # tests of somebody who is logged in stay here, too
+
+
+@pytest.fixture(autouse=True)
+def _denormals() -> Iterator[None]:
+    """Keep denormals for the next test: hypothesis draws them, and training here flushes them."""
+    yield
+    torch.set_flush_denormal(False)
 
 
 @pytest.fixture(scope="session")

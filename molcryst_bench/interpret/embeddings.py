@@ -17,6 +17,7 @@ from molcryst_bench.base.errors import RunError, SettingsError, StoreError
 from molcryst_bench.base.files import whole_file
 from molcryst_bench.graphs.store import GraphStore
 from molcryst_bench.training.predict import Predictor
+from molcryst_bench.training.process import without_denormals
 from molcryst_bench.training.task import load_task
 
 _BATCH = 128
@@ -87,6 +88,7 @@ class Embeddings:
         return cls(np.array(ids.to_pylist(), dtype=str), *numbers, features, facts)
 
 
+@without_denormals()
 def embed(
     predictor: Predictor,
     store: GraphStore,

@@ -14,6 +14,7 @@ from ase import Atoms
 from molcryst_bench.graphs.single import build_batch
 from molcryst_bench.interpret.attributions import MOST_STEPS, attribute
 from molcryst_bench.training.predict import Predictor, load_predictor, split_by_structure
+from molcryst_bench.training.process import without_denormals
 from molcryst_bench.training.regressor import Regressor, frozen
 
 if TYPE_CHECKING:
@@ -96,6 +97,7 @@ def values_of(
     return np.concatenate(parts)
 
 
+@without_denormals()
 def scaled_values(
     regressor: Regressor,
     batch: Batch,

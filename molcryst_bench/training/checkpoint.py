@@ -15,7 +15,6 @@ from molcryst_bench.base.files import write_json
 from molcryst_bench.graphs.neighbors import GraphSpec
 from molcryst_bench.models.registry import create_model
 from molcryst_bench.training.domain import Domain
-from molcryst_bench.training.process import flush_denormals
 from molcryst_bench.training.regressor import Regressor
 from molcryst_bench.training.settings import TrainingSettings
 
@@ -60,14 +59,11 @@ def save_model(folder: Path, regressor: Regressor, card: ModelCard) -> None:
 def load_model(folder: Path) -> tuple[Regressor, ModelCard]:
     """Read a trained model; one of an older version lacks what it did not say.
 
-    From then on this thread computes without denormals, as training does.
-
     Raises:
         RunError: if the folder holds none, or a file of it is damaged; it is named.
         SettingsError: if ``model.json`` has a wrong key or value.
     """
     card = _load_card(folder / CARD)
-    flush_denormals()
     regressor = Regressor(create_model(card.model, **card.hyperparameters))
     path = folder / WEIGHTS
     try:

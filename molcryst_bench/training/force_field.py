@@ -25,6 +25,7 @@ from molcryst_bench.models.interface import GradientModel
 from molcryst_bench.models.registry import get_model_class
 from molcryst_bench.training.extrapolation import Extrapolation
 from molcryst_bench.training.predict import Predictor, told
+from molcryst_bench.training.process import without_denormals
 from molcryst_bench.training.regressor import Regressor
 
 Precision = Literal["float32", "float64"]
@@ -125,6 +126,7 @@ class LearnedForceField:
         for member in self._members:
             member.forget()
 
+    @without_denormals()
     def __call__(self, positions: np.ndarray) -> Evaluation:
         """Return energies and forces at positions (replicas, atoms, 3) in Å.
 
@@ -141,6 +143,7 @@ class LearnedForceField:
         parts = self._pool.map(member.plain_energy_and_forces, groups)
         return EnergyForces(*map(torch.cat, zip(*parts, strict=True)))
 
+    @without_denormals()
     def with_stress(self, positions: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Return energies, forces and the stress (replicas, 3, 3) in eV/Å^3, of crystals.
 

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from molcryst_bench.models.forces import EnergyForces, energy_and_forces
 from molcryst_bench.models.interface import Model
+from molcryst_bench.training.process import without_denormals
 from molcryst_bench.training.scaler import Scaler
 
 
@@ -39,6 +40,7 @@ class Regressor(nn.Module):
         return EnergyForces(self.scaler.restore(energy, batch), forces.double() * self.scaler.scale)
 
 
+@without_denormals()
 def predict_all(
     regressor: Regressor, batches: Iterable[Any], device: torch.device, forces: bool = False
 ) -> Predicted:

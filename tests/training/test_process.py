@@ -8,6 +8,9 @@ import subprocess
 import sys
 
 import pytest
+import torch
+
+from molcryst_bench.training.process import without_denormals
 
 FAULTS = """
 import resource, torch
@@ -46,3 +49,12 @@ print(int(product.count_nonzero()), int(tiny.grad.count_nonzero()))
 def test_no_thread_computes_with_denormals() -> None:
     run = subprocess.run([sys.executable, "-c", TINY], capture_output=True, text=True, check=True)
     assert run.stdout.split() == ["0", "0"]
+
+
+@pytest.mark.parametrize("flushed", [False, True])
+def test_a_process_that_is_not_ours_gets_its_denormals_back(flushed: bool) -> None:
+    smallest = torch.finfo(torch.float32).smallest_normal
+    torch.set_flush_denormal(flushed)
+    with without_denormals():
+        assert not torch.tensor(smallest).mul(0.5)
+    assert bool(torch.tensor(smallest).mul(0.5)) != flushed
