@@ -8,6 +8,7 @@ from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Executor, Future
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import islice
+from math import ceil
 from pathlib import Path
 from typing import Any
 
@@ -39,8 +40,9 @@ from molcryst_bench.sources.card import Card
 from molcryst_bench.sources.making import Generation
 from molcryst_bench.sources.record import Quarantined, RawRecord, Source
 
-PART_RECORDS = 2048
-_AHEAD = 4  # parts in flight: enough to keep workers busy, few enough to bound memory
+PART_RECORDS = 1024  # at most
+_FEWEST_RECORDS, _PARTS = 16, 32  # few records make many parts, too: workers share them evenly
+_AHEAD = 16  # parts in flight: enough to keep workers busy, few enough to bound memory
 Progress = Callable[[int, int], None]
 
 
@@ -195,33 +197,48 @@ def _make_parts(
     """Make all missing parts, a bounded number at a time, and return all of them in order."""
     spec, card = request.settings.graph, request.card
     parts: list[Path] = []
-    running: set[Future[Any]] = set()
+    running: dict[Future[Any], int] = {}  # records of each
     done = 0
+
+    def collect(at_most: int) -> None:
+        nonlocal done
+        for records in _finished(running, at_most):
+            done += records
+            progress(done, len(chosen))
+
     for number, raws in enumerate(_batches(request, chosen)):
         parts.append(workspace / f"part-{number:06d}.npz")
-        if not parts[-1].exists():
-            arguments = (parts[-1], raws, request.source, spec, card)
-            running.add(executor.submit(write_part, *arguments))
-        done += len(raws)
-        running = _wait_for(running, at_most=_AHEAD)
-        progress(done, len(chosen))
-    _wait_for(running, at_most=0)
+        arguments = (parts[-1], raws, request.source, spec, card)
+        future = _made(parts[-1]) or executor.submit(write_part, *arguments)
+        running[future] = len(raws)
+        collect(_AHEAD)
+    collect(0)
     return parts
+
+
+def _made(part: Path) -> Future[Any] | None:
+    """Return a part that an earlier build has finished, as if it had just been made."""
+    if not part.exists():
+        return None
+    made: Future[Any] = Future()
+    made.set_result(None)
+    return made
 
 
 def _batches(request: BuildRequest, chosen: frozenset[str]) -> Iterator[list[RawRecord]]:
     records: Iterable[RawRecord] = request.source.raw_records(request.paths)
     wanted = (record for record in records if record.id in chosen)
-    while batch := list(islice(wanted, PART_RECORDS)):
+    size = min(PART_RECORDS, max(_FEWEST_RECORDS, ceil(len(chosen) / _PARTS)))
+    while batch := list(islice(wanted, size)):
         yield batch
 
 
-def _wait_for(running: set[Future[Any]], at_most: int) -> set[Future[Any]]:
-    while len(running) > at_most:
-        finished, running = wait(running, return_when=FIRST_COMPLETED)
-        for future in finished:
+def _finished(running: dict[Future[Any], int], at_most: int) -> Iterator[int]:
+    """Take out parts as they are finished, until so few are left, and yield their records."""
+    while len(running) > at_most or any(future.done() for future in running):
+        for future in wait(running, return_when=FIRST_COMPLETED).done:
             future.result()
-    return running
+            yield running.pop(future)
 
 
 @contextmanager

@@ -65,11 +65,13 @@ def find_edges(atoms: Atoms, spec: GraphSpec) -> Edges:
     if spec.symmetric:
         return _sorted(_one_of_each_pair(_all_edges(atoms, spec.cutoff)))
     near = _all_edges(atoms, _FIRST_LOOK * spec.cutoff)
-    if not _has_all_nearest(near, len(atoms), spec.max_neighbors or 0):
+    shell = _shells(near)
+    if not _has_all_nearest(near, shell, len(atoms), spec.max_neighbors or 0):
         near = _all_edges(atoms, spec.cutoff)
+        shell = _shells(near)
         if atoms.pbc.all():
             _check_enough(near, len(atoms), spec)
-    return _sorted(_nearest(near, spec.max_neighbors or 0))
+    return _sorted(_nearest(near, shell, spec.max_neighbors or 0))
 
 
 def _check(atoms: Atoms, cutoff: float) -> None:
@@ -112,24 +114,22 @@ def _one_of_each_pair(edges: Edges) -> Edges:
     return _take(edges, (sender < receiver) | ((sender == receiver) & positive))
 
 
-def _has_all_nearest(edges: Edges, atoms: int, count: int) -> bool:
+def _has_all_nearest(edges: Edges, shell: np.ndarray, atoms: int, count: int) -> bool:
     """Tell whether edges farther away could not be among the ``count`` nearest of any atom.
 
     Those of the last distance around an atom may go on beyond: they do not count.
     """
-    shell = _shells(edges)
     last = np.zeros(atoms, np.int64)
     np.maximum.at(last, edges.receiver, shell)
     inner = edges.receiver[shell < last[edges.receiver]]
     return bool((np.bincount(inner, minlength=atoms) >= count).all())
 
 
-def _nearest(edges: Edges, count: int) -> Edges:
+def _nearest(edges: Edges, shell: np.ndarray, count: int) -> Edges:
     """Keep the ``count`` shortest edges of each receiver; ties go to the lower sender and shift.
 
     Crystals have many neighbours at one distance: rounding must not choose among them.
     """
-    shell = _shells(edges)
     order = np.lexsort((*edges.shift.T[::-1], edges.sender, shell, edges.receiver))
     receiver = edges.receiver[order]
     first_of_receiver = np.searchsorted(receiver, receiver, side="left")
@@ -146,7 +146,7 @@ def _check_enough(edges: Edges, atoms: int, spec: GraphSpec) -> None:
 
 
 def _shells(edges: Edges) -> np.ndarray:
-    """Number the distances around each receiver; those without a gap between them are one."""
+    """Number the distances around each receiver, (edges,); those without a gap are one."""
     order = np.lexsort((edges.distance, edges.receiver))
     gaps = np.diff(edges.distance[order], prepend=0.0) > _SAME_DISTANCE
     shell = np.empty(len(order), np.int64)

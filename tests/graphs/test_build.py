@@ -300,6 +300,14 @@ def test_progress_ends_at_the_number_of_records(
     assert seen == [(done, 80) for done in range(10, 81, 10)]
 
 
+def test_few_records_make_enough_parts_for_all_workers(
+    wheel: Source, raw: Path, build: Build, tmp_path: Path
+) -> None:
+    executor = CountingExecutor()
+    build(wheel, raw, tmp_path / "store", executor=executor)
+    assert executor.done == 5  # of 16 records
+
+
 @pytest.mark.parametrize("fails", ["part", "store"])
 def test_a_full_disk_is_explained_and_leaves_the_old_store(
     wheel: Source,
