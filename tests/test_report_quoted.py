@@ -6,6 +6,7 @@ import csv
 import io
 import json
 import shutil
+import subprocess
 from dataclasses import replace
 from pathlib import Path
 
@@ -68,6 +69,18 @@ def test_they_stand_on_the_site_and_in_the_tables(leaderboard: Path) -> None:
     for suffix in ("csv", "json", "tex"):
         assert f"../../../tables/qm9-homo-random.{suffix}" in links
         assert (paths.site / f"tables/qm9-homo-random.{suffix}").exists()
+
+
+@pytest.mark.skipif(shutil.which("pdflatex") is None, reason="needs pdflatex")
+def test_latex_sets_the_table(leaderboard: Path) -> None:
+    table = write_report(leaderboard).site / "tables/qm9-homo-random.tex"
+    lines = [r"\documentclass{article}", r"\usepackage{booktabs}", r"\begin{document}"]
+    document = leaderboard / "paper.tex"
+    document.write_text("\n".join([*lines, table.read_text(), r"\end{document}"]))
+    command = ["pdflatex", "-halt-on-error", "-interaction", "nonstopmode", document.name]
+    run = subprocess.run(command, cwd=leaderboard, capture_output=True, text=True, check=False)
+    assert run.returncode == 0, run.stdout
+    assert "1 page" in run.stdout
 
 
 def test_differences_from_the_paper_are_told_with_numbers(
