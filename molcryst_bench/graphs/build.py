@@ -142,7 +142,8 @@ def _fingerprint(request: BuildRequest, raw: Mapping[str, str]) -> str:
     code = code_digest(
         write_part.__module__, write_store.__module__, type(request.source).__module__
     )
-    parts = [SCHEMA_VERSION, PART_RECORDS, request.source.name, dict(raw), columns, settings, code]
+    sizes = [PART_RECORDS, _FEWEST_RECORDS, _PARTS]
+    parts = [SCHEMA_VERSION, *sizes, request.source.name, dict(raw), columns, settings, code]
     return digest_of(parts)
 
 
