@@ -29,5 +29,4 @@ def batch_of(atoms: Sequence[Atoms], max_neighbors: int | None = None) -> Batch:
     batch.pos = torch.from_numpy(np.concatenate([a.positions for a in atoms]))
     if "cell" in batch:
         batch.cell = torch.from_numpy(np.array([a.cell.array for a in atoms]))
-        batch.edge_shift = batch.edge_shift.double()
     return batch

@@ -129,7 +129,8 @@ class FlatGraphs:
         The batch has ``z`` (nodes,), ``pos`` (nodes, 3), ``edge_index`` (2, edges) with both
         directions of each pair side by side where the list is symmetric, ``batch``, ``ptr``,
         ``targets``, ``cell`` (graphs, 3, 3) and ``edge_shift`` (edges, 3) where periodic, and
-        ``features`` (graphs, features) where the dataset has any.
+        ``features`` (graphs, features) where the dataset has any. Shifts are whole cells, int8 as
+        in the store: as float32 they were a third of a batch of frameworks.
 
         Raises:
             IndexError: if there is no such graph.
@@ -194,7 +195,7 @@ class FlatGraphs:
         self, lattice: Lattice, rows: np.ndarray, start: np.ndarray, ptr: np.ndarray
     ) -> dict[str, Tensor]:
         """Return the cells of a batch and which of them each edge leads to."""
-        shift = np.empty((ptr[1, -1] * self._directions, 3), np.float32)
+        shift = np.empty((ptr[1, -1] * self._directions, 3), np.int8)
         cell = np.empty((len(rows), 3, 3), np.float32)
         source = (lattice.cell.numpy(), lattice.shift.reshape(-1), self.symmetric)
         gather.write_lattices(*source, rows, start, ptr, cell, shift.reshape(-1))

@@ -32,8 +32,8 @@ class Model(nn.Module, ABC):
     """A map from a batch of graphs to predictions.
 
     The batch has ``z`` (nodes,), ``pos`` (nodes, 3) in Å, ``edge_index`` (2, edges) from sender to
-    receiver, and ``batch`` (nodes,); if periodic, ``cell`` (graphs, 3, 3) and ``edge_shift``
-    (edges, 3). The first line of a model's docstring is its title.
+    receiver, and ``batch`` (nodes,); if periodic, ``cell`` (graphs, 3, 3) in Å and ``edge_shift``
+    (edges, 3) in whole cells. The first line of a model's docstring is its title.
     """
 
     Hyperparameters: ClassVar[type[Settings]]

@@ -223,10 +223,7 @@ class LearnedForceField:
         shift = pairs.shift
         if self.card.graph.symmetric:
             shift = np.stack([shift, -shift], axis=1).reshape(-1, 3)
-        return {
-            "cell": cell.to(self._dtype),
-            "edge_shift": torch.from_numpy(shift).to(self._dtype),
-        }
+        return {"cell": cell.to(self._dtype), "edge_shift": torch.from_numpy(shift.astype(np.int8))}
 
     def _features(self, structure: Atoms, replicas: int) -> dict[str, Tensor]:
         if not self.card.features:

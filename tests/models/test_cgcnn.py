@@ -140,7 +140,7 @@ def test_training_equals_the_plain_formulation(name: str) -> None:
     adjacency = ours.adjacency(batch)
     vector = batch.pos[batch.edge_index[1]] - batch.pos[batch.edge_index[0]]
     graph = batch.batch[batch.edge_index[0]]
-    vector = vector + torch.einsum("ek,ekl->el", batch.edge_shift, batch.cell[graph])
+    vector = vector + torch.einsum("ek,ekl->el", batch.edge_shift.double(), batch.cell[graph])
     generator = torch.Generator().manual_seed(1)
     v = torch.randn(len(batch.z), WIDTH, generator=generator, dtype=torch.float64)
     mine, theirs = v.clone().requires_grad_(), v.clone().requires_grad_()

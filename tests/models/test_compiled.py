@@ -41,7 +41,6 @@ def cast(batch: Any, dtype: torch.dtype) -> Any:
     batch.pos = batch.pos.to(dtype)
     if "cell" in batch:
         batch.cell = batch.cell.to(dtype)
-        batch.edge_shift = batch.edge_shift.to(dtype)
     return batch
 
 
