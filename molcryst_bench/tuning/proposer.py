@@ -83,12 +83,15 @@ class Proposer:
 
 
 def _maximised(found: Objectives | None) -> Any:
-    """Return what DeepHyper makes large; of two objectives the logarithms, which compare."""
+    """Return what DeepHyper makes large: logarithms, whose differences are ratios.
+
+    DeepHyper scales objectives to between their extremes; one trial that diverges would make all
+    others the same.
+    """
     if found is None:
         return "F"
-    if len(found) == 1:
-        return -found[0]
-    return tuple(-math.log10(max(value, _TINY)) for value in found)
+    digits = tuple(-math.log10(max(value, _TINY)) for value in found)
+    return digits if len(digits) > 1 else digits[0]
 
 
 def _problem(space: Space) -> Any:
