@@ -87,6 +87,8 @@ def test_decimals_show_the_smallest_value_with_three_digits(
         (formatting.number(-0.0001, 2), "0.00"),
         (formatting.number(12345.6, 0), "12,346"),
         (formatting.number(math.nan, 2), "n/a"),
+        (formatting.number(-9.6206e15, 1), "\N{MINUS SIGN}9.62e15"),
+        (formatting.significant(999_999_999_999.0), "999,999,999,999"),
         (formatting.with_spread(55.21, 0.0, 1), "55.2 ± 0.0"),
         (formatting.with_spread(55.21, None, 1), "55.2"),
         (formatting.between((1.0, 2.0), 1), "1.0\N{EN DASH}2.0"),

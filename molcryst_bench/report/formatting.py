@@ -9,6 +9,7 @@ NOTHING = "n/a"
 _MINUS = "\N{MINUS SIGN}"
 _DASH = "\N{EN DASH}"
 _DIGITS = 3  # significant digits of the smallest number in a column
+_LARGEST = 1e12  # that is written out; what diverged is larger, and nobody counts its digits
 
 
 def decimals_for(values: Iterable[float]) -> int:
@@ -20,9 +21,11 @@ def decimals_for(values: Iterable[float]) -> int:
 
 
 def number(value: float, decimals: int) -> str:
-    """Format with thousands separators and a true minus sign."""
+    """Format with thousands separators and a true minus sign; as a power if it has diverged."""
     if not math.isfinite(value):
         return NOTHING
+    if abs(value) >= _LARGEST:
+        return f"{value:.{_DIGITS - 1}e}".replace("e+", "e").replace("-", _MINUS)
     # Adding 0 turns a rounded -0.0 into 0.0.
     return f"{round(value, decimals) + 0.0:,.{decimals}f}".replace("-", _MINUS)
 
